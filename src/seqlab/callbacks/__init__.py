@@ -1,0 +1,1 @@
+"""What watches the loop without being part of it."""

@@ -1,0 +1,98 @@
+"""The contract of a cell: ``h, state = cell(x, state=None)``.
+
+Shapes, batch first: x is (B, T, D), h is (B, T, H), and ``cell.hidden_size`` is H. The state is opaque: tensors, or
+tuples of tensors, that the same cell takes back. ``nn.RNN``, ``nn.GRU`` and ``nn.LSTM`` keep the contract with
+``batch_first=True``.
+
+A cell whose input weights are a table may set ``takes_tokens = True``: it then also takes token ids, x (B, T) of int64,
+because W x_t for a one-hot x_t *is* a column of W.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from seqlab.errors import ConfigError
+
+State = Any
+"""Whatever a cell carries from one step to the next: a tensor, or a tuple of states; ``None`` is the zero state."""
+
+
+class Cell(Protocol):
+    """What a model needs of a cell."""
+
+    hidden_size: int
+
+    def __call__(self, x: Tensor, state: State = None) -> tuple[Tensor, State]:
+        """Hidden states (B, T, H) for inputs (B, T, D), and the state after the last step."""
+        ...
+
+
+MakeCell = Callable[[int], nn.Module]
+"""A cell's configuration: everything is chosen but the size of its input."""
+
+
+def tensors(state: State) -> Iterator[Tensor]:
+    """The tensors that a state is made of."""
+    if isinstance(state, Tensor):
+        yield state
+    elif state is not None:
+        for part in state:
+            yield from tensors(part)
+
+
+def detach(state: State) -> State:
+    """The same numbers without their history: where truncated BPTT cuts."""
+    if state is None or isinstance(state, Tensor):
+        return None if state is None else state.detach()
+    return tuple(detach(part) for part in state)
+
+
+def takes_tokens(cell: nn.Module) -> bool:
+    """Whether the cell takes token ids in place of one-hot vectors."""
+    return bool(getattr(cell, "takes_tokens", False))
+
+
+def state_size(cell: nn.Module, input_size: int) -> int:
+    """The number of real numbers that the cell remembers of one sequence."""
+    parameter = next(cell.parameters(), torch.zeros(()))
+    with torch.no_grad():
+        _, state = cell(torch.zeros(1, 1, input_size, dtype=parameter.dtype, device=parameter.device))
+    return sum(part.numel() for part in tensors(state))
+
+
+def check(make: MakeCell, name: str) -> None:
+    """Try a cell on a batch of two sequences of three steps, before any data is loaded.
+
+    Args:
+        make: builds the cell for an input size.
+        name: the cell's option, for the message.
+
+    Raises:
+        ConfigError: the cell breaks the contract; the message names its YAML and its class.
+    """
+    B, T, D = 2, 3, 5
+    cell = make(D)
+    blame = f"cell={name}: {type(cell).__module__}.{type(cell).__qualname__}"
+    H = getattr(cell, "hidden_size", None)
+    if not isinstance(H, int):
+        raise ConfigError(f"{blame} has no integer attribute hidden_size; a cell must say how wide h is.")
+    inputs = [torch.zeros(B, T, D)] + [torch.zeros(B, T, dtype=torch.int64)] * takes_tokens(cell)
+    for x in inputs:
+        try:
+            h, state = cell(x)
+            h_again, _ = cell(x, detach(state))
+        except Exception as error:
+            raise ConfigError(
+                f"{blame} does not compute h, state = cell(x, state) for x {tuple(x.shape)}: {error}"
+            ) from error
+        for got in (h, h_again):
+            if not isinstance(got, Tensor) or got.shape != (B, T, H):
+                shape = tuple(got.shape) if isinstance(got, Tensor) else type(got).__name__
+                raise ConfigError(
+                    f"{blame} returned h {shape} for x {tuple(x.shape)}; expected (B, T, H) = {(B, T, H)}."
+                )

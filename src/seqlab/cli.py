@@ -1,0 +1,169 @@
+"""The verbs. The only ``@hydra.main`` is here, and nothing heavy is imported before a verb needs it."""
+
+from __future__ import annotations
+
+import argparse
+import atexit
+import logging
+import os
+import shutil
+import sys
+import tempfile
+import traceback
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn, cast
+
+from seqlab import __version__
+from seqlab.errors import ConfigError, SeqlabError, suggestion
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+USAGE = """seqlab: a laboratory for recurrent sequence models.
+
+  seqlab train [group=choice ...] [key=value ...]     make one run
+  seqlab train -m cell=rnn,lstm seed=1,2,3            make a sweep of runs
+  seqlab resume FOLDER                                go on with the run in a folder
+  seqlab compare FOLDER ...                           the answer: means and intervals over seeds
+  seqlab list [GROUP]                                 every choice of data, cell, ... and who provides it
+
+seqlab VERB --help says more. A finished run is never made twice: the same command is the same run.
+"""
+
+
+def main() -> None:
+    """The command ``seqlab``: exits 0 if all went well, 1 on failure, 2 on bad input, 3 on divergence."""
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stdout)
+    logging.getLogger("seqlab").setLevel(logging.INFO)
+    verb, arguments = (sys.argv[1], sys.argv[2:]) if len(sys.argv) > 1 else ("--help", [])
+    try:
+        _verb(verb)(arguments)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(130)
+    except BrokenPipeError:  # the reader of our output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except Exception as error:
+        _say_and_exit(error)
+
+
+def _verb(name: str) -> Callable[[Sequence[str]], None]:
+    if name in ("-h", "--help", "help"):
+        return lambda _: print(USAGE, end="")
+    if name == "--version":
+        return lambda _: print(f"seqlab {__version__}")
+    verbs = {"train": train, "resume": resume, "compare": compare, "list": list_options}
+    if name not in verbs:
+        raise ConfigError(f"{name}: no such verb.{suggestion(name, verbs)} Available: {', '.join(verbs)}.")
+    return verbs[name]
+
+
+def _say_and_exit(error: Exception) -> NoReturn:
+    """One line for the person; what we did not foresee is a fault of ours, and its traceback is to be had."""
+    sys.stdout.flush()
+    if isinstance(error, SeqlabError):
+        print(f"seqlab: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    if os.environ.get("SEQLAB_TRACEBACK"):
+        traceback.print_exception(error)
+    line = str(error).strip().partition("\n")[0]
+    print(f"seqlab: {type(error).__name__}: {line} (SEQLAB_TRACEBACK=1 shows where)", file=sys.stderr)
+    sys.exit(1)
+
+
+def train(arguments: Sequence[str]) -> None:
+    """Compose a configuration and make its run, or with ``-m`` its sweep of runs."""
+    import hydra
+    from hydra.errors import HydraException
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+    from yaml import YAMLError
+
+    from seqlab import config, plugins
+
+    plugins.register()
+    OmegaConf.register_new_resolver("seqlab.scratch", _scratch, use_cache=True, replace=True)
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # exceptions come to us as they are
+    sys.argv = ["seqlab train", *arguments]
+    try:
+        hydra.main(version_base="1.3", config_path=str(plugins.conf_dir()), config_name=config.CONFIG_NAME)(_job)()
+    except (HydraException, OmegaConfBaseException, YAMLError) as error:
+        raise config.explain(error, arguments) from error
+
+
+def _job(cfg: DictConfig) -> float | None:
+    """One run, as every launcher calls it."""
+    from hydra.core.hydra_config import HydraConfig
+    from hydra.types import RunMode
+
+    hydra = HydraConfig.get()
+    try:
+        from seqlab.config import freeze
+
+        run = freeze(cfg, cast("DictConfig", hydra))
+        from seqlab.experiment import make
+
+        summary = make(run)
+        return summary["best"].get(f"val/{summary['metric']['name']}")
+    except Exception as error:
+        if hydra.mode == RunMode.MULTIRUN:
+            raise
+        return _say_and_exit(error)
+
+
+def _scratch() -> str:
+    """A folder for what Hydra insists on writing about a sweep; the run folders already hold it."""
+    folder = tempfile.mkdtemp(prefix="seqlab-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
+def resume(arguments: Sequence[str]) -> None:
+    """Go on with the run that a folder holds."""
+    parser = _parser(
+        "resume", "Go on with an interrupted run, or make a prepared one. A finished run is left as it is."
+    )
+    parser.add_argument("folder", type=Path, help="a run folder, such as runs/adding-lstm-1a2b3c4d-s1")
+    folder = parser.parse_args(arguments).folder
+    from seqlab.runs import Run
+
+    run = Run.load(folder)
+    from seqlab.experiment import make
+
+    make(run)
+
+
+def compare(arguments: Sequence[str]) -> None:
+    """Print what the runs in some folders came to."""
+    parser = _parser("compare", "Means with 95 % t-intervals over seeds, beside what chance scores and what it cost.")
+    parser.add_argument("paths", type=Path, nargs="+", help="run folders, or folders of them")
+    paths = parser.parse_args(arguments).paths
+    from seqlab.compare import read, table
+
+    table.show(read.read(paths))
+
+
+def list_options(arguments: Sequence[str]) -> None:
+    """Print every option of every group, or of one, with what it is and who provides it."""
+    parser = _parser("list", "Every choice, what it is, and who provides it.")
+    parser.add_argument("group", nargs="?", help="one config group, such as cell")
+    parser.add_argument("--config-dir", "-cd", type=Path, help="a folder of further options, as for seqlab train")
+    given = parser.parse_args(arguments)
+    from seqlab import plugins
+
+    groups = plugins.groups(given.config_dir)
+    if given.group and given.group not in groups:
+        raise ConfigError(
+            f"{given.group}: no such group.{suggestion(given.group, groups)} Available: {', '.join(groups)}."
+        )
+    for group in [given.group] if given.group else groups:
+        print(group)
+        options = plugins.options(group, given.config_dir).values()
+        width = max(len(str(option)) for option in options)
+        for option in options:
+            print(f"  {option!s:<{width}}  {option.about}".rstrip())
+
+
+def _parser(verb: str, description: str) -> argparse.ArgumentParser:
+    return argparse.ArgumentParser(prog=f"seqlab {verb}", description=description)

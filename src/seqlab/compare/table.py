@@ -1,0 +1,106 @@
+"""The comparison as a table on a terminal."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from seqlab.compare.read import Group
+from seqlab.compare.statistics import Mean, mean
+
+WIDTH = 80
+"""Columns where the output is not a terminal, so that a file reads as a terminal does."""
+
+
+FLOOR = "best"
+"""The name of the reference that no predictor can beat."""
+
+LEGEND = """
+Mean over n seeds ± half its 95 % t-interval; checkpoints chosen on validation;
+test is read once per run. * is the best reference that needs no training."""
+
+
+def show(found: Mapping[str, Sequence[Group]], console: Console | None = None) -> None:
+    """Print one table per data set, and below them the runs that did not finish, with their causes."""
+    console = console or Console(highlight=False, soft_wrap=False)
+    if not console.is_terminal:
+        console = Console(highlight=False, width=WIDTH, file=console.file)
+    for data, groups in found.items():
+        console.print(_table(data, groups))
+        console.print()
+    lost = [(group, record) for groups in found.values() for group in groups for record in group.unfinished]
+    if lost:
+        console.print("Without a result:", style="bold")
+        for _, record in lost:
+            console.print(f"  {record.config['id']}: {record.status}: {record.cause}", soft_wrap=True, markup=False)
+    console.print(LEGEND, style="dim", soft_wrap=True)
+
+
+def _table(data: str, groups: Sequence[Group]) -> Table:
+    ended = [record for group in groups for record in group.finished]
+    metric = ended[0].summary["metric"] if ended else {"name": "score", "goal": "min", "unit": ""}
+    references = ended[0].summary["references"] if ended else {}
+    sign = 1 if metric["goal"] == "min" else -1
+    better = "lower" if sign > 0 else "higher"
+    table = Table(
+        title=f"{data}: {metric['name'].replace('_', ' ')}, {metric['unit']}, {better} is better",
+        title_justify="left",
+        title_style="bold",
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+        show_edge=False,
+    )
+    table.add_column("cell")
+    for name in ("test", "validation", "n", "parameters", "state", "seconds"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for group in sorted(groups, key=lambda group: _rank(group, sign)):
+        table.add_row(*_row(group))
+    table.add_section()
+    naive = [name for name in references if name != FLOOR]
+    strongest = min(naive, key=lambda name: sign * references[name], default=None)
+    for name, value in references.items():
+        label = name.replace("_", " ")
+        table.add_row(
+            "best possible" if name == FLOOR else f"{label} *" if name == strongest else label,
+            f"{value:.4g}",
+            style="dim",
+        )
+    return table
+
+
+def _rank(group: Group, sign: int) -> float:
+    value = mean(group.scores("test")).value
+    return math.inf if math.isnan(value) else sign * value
+
+
+def _row(group: Group) -> tuple[str, ...]:
+    ended = group.finished
+    n = f"{len(ended)}" if not group.unfinished else f"{len(ended)} of {len(group.records)}"
+    if not ended:
+        return group.label, "-", "-", n, "-", "-", "-"
+    first = ended[0].summary
+    seconds = sum(record.summary["seconds"] for record in ended) / len(ended)
+    return (
+        group.label,
+        written(mean(group.scores("test"))),
+        written(mean(group.scores("val"))),
+        n,
+        f"{first['parameters']:,}",
+        f"{first['state_size']:,}",
+        f"{seconds:.1f}",
+    )
+
+
+def written(mean: Mean) -> str:
+    """``0.1573 ± 0.0021``: the mean to the precision that its interval allows, at most six decimals."""
+    if mean.n == 0:
+        return "-"
+    if math.isnan(mean.half_width):
+        return f"{mean.value:.4g}"
+    scale = mean.half_width or abs(mean.value) or 1.0
+    decimals = min(6, max(0, 1 - math.floor(math.log10(scale))))
+    return f"{mean.value:.{decimals}f} ± {mean.half_width:.{decimals}f}"

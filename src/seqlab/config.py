@@ -1,0 +1,277 @@
+"""From a command to a checked, resolved configuration; and from Hydra's many exceptions to one line for a person.
+
+Values are checked before anything heavy is imported. Three rules need nothing from a plug-in's author: a key must exist
+in the YAML, a value must be of the type that the YAML's default has, and a ``_target_`` must exist.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import ConfigCompositionException, MissingConfigException, OverrideParseException
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
+
+from seqlab import plugins
+from seqlab.errors import ConfigError, InputError, suggestion
+from seqlab.runs import Run, group_of
+
+CONFIG_NAME = "train"
+CHOICES = ("data", "cell", "model", "task", "optimizer", "scheduler", "trainer", "callbacks", "logger", "experiment")
+"""The config groups, in the order in which data flows through them."""
+
+SPINE = (*CHOICES[:-1], "seed", "threads", "runs_dir")
+"""The keys at the root of a configuration."""
+
+
+@dataclass(frozen=True)
+class Range:
+    """What a number may be: an integer or a real, from ``low`` (included, unless ``open``) to below ``high``."""
+
+    kind: type
+    low: float
+    high: float = float("inf")
+    open: bool = False
+    optional: bool = False
+
+    def __contains__(self, value: object) -> bool:
+        if value is None:
+            return self.optional
+        if isinstance(value, bool) or not isinstance(value, int | float) or not isinstance(value, int | self.kind):
+            return False
+        return (self.low < value if self.open else self.low <= value) and value < self.high
+
+    def __str__(self) -> str:
+        noun = "an integer" if self.kind is int else "a number"
+        bound = f"{'above' if self.open else 'of at least'} {self.low:g}"
+        return f"{noun} {bound}{f' and below {self.high:,g}' if self.high < float('inf') else ''}"
+
+
+RANGES = {
+    "seed": Range(int, 0),
+    "threads": Range(int, 1),
+    "data.batch_size": Range(int, 1),
+    "data.length": Range(int, 1),
+    "data.train_size": Range(int, 1),
+    "data.val_size": Range(int, 1),
+    "data.test_size": Range(int, 1),
+    "cell.hidden_size": Range(int, 1, 1_000_000),
+    "cell.num_layers": Range(int, 1),
+    "cell.dropout": Range(float, 0, 1),
+    "optimizer.lr": Range(float, 0, open=True),
+    "optimizer.weight_decay": Range(float, 0),
+    "trainer.max_epochs": Range(int, -1, optional=True),
+    "trainer.max_steps": Range(int, -1),
+    "trainer.accumulate_grad_batches": Range(int, 1),
+    "trainer.gradient_clip_val": Range(float, 0, open=True, optional=True),
+}
+"""Numbers that mean the same in every plug-in that has them."""
+
+
+def freeze(config: DictConfig, hydra: DictConfig) -> Run:
+    """The run that a composed configuration describes, with every value resolved and checked.
+
+    Args:
+        config: what was composed.
+        hydra: Hydra's own part of it: what was chosen and overridden, and where options were looked for.
+
+    Raises:
+        ConfigError: an unknown key, a wrong type, a number out of range, a missing value, a class that does not exist.
+    """
+    overrides = tuple(hydra.overrides.task)
+    chosen = {group: hydra.runtime.choices.get(group) for group in CHOICES}
+    config_dir = _given_dir(hydra)
+    _check_choices(chosen, config_dir)
+    resolved = _resolve(config)
+    _check_keys(resolved)
+    _check_types(resolved, overrides)
+    _check_ranges(resolved)
+    _check_targets(resolved, chosen)
+    pinned = _resolve(DictConfig(OmegaConf.merge(config, {"seed": 0})))
+    group = group_of(pinned, str(chosen["data"]), str(chosen["cell"]))
+    return Run(
+        config={
+            "id": f"{group}-s{resolved['seed']}",
+            "group": group,
+            "choices": {name: choice for name, choice in chosen.items() if choice},
+            "plugin_path": [str(config_dir)] if config_dir else [],
+            **resolved,
+        },
+        overrides=overrides,
+    )
+
+
+def _given_dir(hydra: DictConfig) -> Path | None:
+    """The folder given with ``--config-dir``."""
+    given = [source.path for source in hydra.runtime.config_sources if source.provider == "command-line"]
+    return Path(given[0]) if given else None
+
+
+def _resolve(config: DictConfig) -> dict[str, Any]:
+    missing = sorted(OmegaConf.missing_keys(config))
+    if missing:
+        raise ConfigError(f"{missing[0]}: no value is set. Give one with {missing[0]}=VALUE.")
+    return OmegaConf.to_container(config, resolve=True)  # type: ignore[return-value]
+
+
+def _check_choices(chosen: dict[str, str | None], config_dir: Path | None) -> None:
+    for group in ("data", "cell", "model", "task"):
+        if not chosen[group]:
+            raise ConfigError(f"{group}: nothing is chosen. Available: {_listed(plugins.options(group, config_dir))}.")
+        option = plugins.options(group, config_dir).get(str(chosen[group]))
+        if option and len(option.providers) > 1:
+            raise ConfigError(
+                f"{group}={option.name} is offered by {' and by '.join(option.providers)}. Rename one of the two files."
+            )
+
+
+def _check_keys(resolved: dict[str, Any]) -> None:
+    for key in resolved:
+        if key not in SPINE:
+            raise ConfigError(f"{key}: no such key.{suggestion(key, SPINE)} Available: {', '.join(SPINE)}.")
+
+
+def _check_types(resolved: dict[str, Any], overrides: tuple[str, ...]) -> None:
+    """An overridden value must be of the type that it replaces; the trainer's keys are Lightning's to judge."""
+    parsed = OverridesParser.create().parse_overrides(list(overrides))
+    choices = tuple(o.input_line for o in parsed if _is_choice(o.key_or_group))
+    defaults = _defaults(choices)
+    for override in parsed:
+        key = override.key_or_group
+        if override.is_delete() or override.is_add() or _is_choice(key) or key.startswith(("trainer.", "hydra")):
+            continue
+        before, now = OmegaConf.select(defaults, key), OmegaConf.select(OmegaConf.create(resolved), key)
+        if not _same_type(before, now):
+            raise ConfigError(
+                f"{key}: {_written(now)} is {_noun(now)}; expected {_noun(before)}, such as {_written(before)}."
+            )
+
+
+def _same_type(before: Any, now: Any) -> bool:
+    if before is None or now is None:
+        return True
+    if isinstance(before, float) and isinstance(now, int):
+        return not isinstance(now, bool)
+    if OmegaConf.is_config(before):
+        return OmegaConf.is_config(now)
+    return type(before) is type(now)
+
+
+def _noun(value: Any) -> str:
+    names = {bool: "true or false", int: "an integer", float: "a number", str: "text"}
+    return next((noun for kind, noun in names.items() if type(value) is kind), "a list or a mapping")
+
+
+def _written(value: Any) -> str:
+    return f"'{value}'" if isinstance(value, str) else str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _check_ranges(resolved: dict[str, Any]) -> None:
+    for key, allowed in RANGES.items():
+        section, _, name = key.rpartition(".")
+        values = resolved[section] if section else resolved
+        if name in values and values[name] not in allowed:
+            raise ConfigError(f"{key}: got {_written(values[name])}; expected {allowed}.")
+
+
+def _check_targets(resolved: dict[str, Any], chosen: dict[str, str | None]) -> None:
+    for key, target in _targets(resolved):
+        fault = plugins.target_fault(target)
+        if fault:
+            group = key.partition(".")[0]
+            raise ConfigError(f"{group}={chosen.get(group)}: its class {target} cannot be used: {fault}")
+
+
+def _targets(node: Any, key: str = "") -> Iterator[tuple[str, str]]:
+    if isinstance(node, dict):
+        for name, value in node.items():
+            if name == "_target_":
+                yield key, str(value)
+            else:
+                yield from _targets(value, f"{key}.{name}" if key else name)
+
+
+def _is_choice(key: str) -> bool:
+    return key.partition("@")[0] in CHOICES or key.startswith("hydra/")
+
+
+@lru_cache(maxsize=64)
+def _defaults(choices: tuple[str, ...]) -> DictConfig:
+    """The configuration that the chosen options alone give, before any value is overridden."""
+    loader = GlobalHydra.instance().config_loader()
+    return loader.load_configuration(CONFIG_NAME, list(choices), run_mode=RunMode.RUN, validate_sweep_overrides=False)
+
+
+def _listed(options: dict[str, plugins.Option]) -> str:
+    return ", ".join(map(str, options.values())) or "none"
+
+
+def explain(error: Exception, arguments: Sequence[str]) -> InputError:
+    """The one line that a person needs, for an exception that composing a configuration raised.
+
+    Args:
+        error: what Hydra, OmegaConf or the YAML reader raised.
+        arguments: the command, to name what was asked for.
+    """
+    text = str(error)
+    config_dir = _dir_argument(arguments)
+    if isinstance(error, MissingConfigException) and error.missing_cfg_file:
+        group, _, name = str(error.missing_cfg_file).rpartition("/")
+        known = plugins.options(group, config_dir)
+        noun = {"data": "data set"}.get(group, group)
+        return ConfigError(f"{group}={name}: no such {noun}.{suggestion(name, known)} Available: {_listed(known)}.")
+    if isinstance(error, OverrideParseException) or "Ambiguous value" in text:
+        if "Ambiguous value" in text:
+            wanted = text.splitlines()[0].rpartition("argument ")[2].strip("'")
+            return ConfigError(f"{wanted}: several values make a sweep. Add -m, or put the list in brackets.")
+        wanted = getattr(error, "override", "")
+        return ConfigError(f"{wanted}: not of the form key=value ({text.splitlines()[0]}).")
+    if isinstance(error, YAMLError):
+        mark = getattr(error, "problem_mark", None)
+        where = f"{mark.name}, line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
+        return ConfigError(f"{where}not valid YAML ({getattr(error, 'problem', text)}).")
+    unknown = re.search(r"Could not (?:override|append to|delete)[^']*'([^']+)'", text)
+    if unknown:
+        return _unknown_key(unknown[1], arguments)
+    if isinstance(error, ConfigCompositionException | OmegaConfBaseException):
+        cause = error.__cause__ if isinstance(error.__cause__, OmegaConfBaseException) else error
+        key = getattr(cause, "full_key", None)
+        return ConfigError(f"{f'{key}: ' if key else ''}{str(cause).splitlines()[0]}")
+    return ConfigError(text.splitlines()[0] if text else error.__class__.__name__)
+
+
+def _dir_argument(arguments: Sequence[str]) -> Path | None:
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--config-dir", "-cd", type=Path)
+    return parser.parse_known_args(list(arguments))[0].config_dir
+
+
+def _unknown_key(key: str, arguments: Sequence[str]) -> ConfigError:
+    """Names the closest known key, and what its parent holds."""
+    from hydra import compose, initialize_config_dir
+
+    choices = [argument for argument in arguments if _is_choice(argument.partition("=")[0])]
+    try:
+        with initialize_config_dir(str(plugins.conf_dir()), version_base="1.3"):
+            known = compose(CONFIG_NAME, [choice for choice in choices if "," not in choice])
+    except Exception:  # the choices are at fault too; the person will hear of them next
+        return ConfigError(f"{key}: no such key.")
+    parent = key.rpartition(".")[0]
+    node = OmegaConf.select(known, parent) if parent else known
+    names = [str(child) for child in node] if isinstance(node, DictConfig) else []
+    if not names:
+        return _unknown_key(parent, arguments) if parent else ConfigError(f"{key}: no such key.")
+    prefix = f"{parent}." if parent else ""
+    available = ", ".join(name for name in names if name not in ("_target_", "_partial_", "defaults"))
+    hint = suggestion(key, [prefix + child for child in names])
+    return ConfigError(f"{key}: no such key.{hint} Available{f' in {parent}' if parent else ''}: {available}.")

@@ -1,0 +1,56 @@
+"""The adding problem: remember two numbers among many, and add them."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from seqlab.data.base import Batch, GeneratedData
+from seqlab.errors import DataError
+from seqlab.spec import DataSpec, Metric, Reals
+
+
+class Adding(GeneratedData):
+    """The adding problem in the form of Arjovsky, Shah & Bengio (2016), after Hochreiter & Schmidhuber (1997).
+
+    Each step has a value, drawn from U[0, 1], and a mark. Two steps are marked 1, one in the first half and one in the
+    second; the target, at the last step, is the sum of their values. To answer the constant 1 costs 2 · 1/12 = 1/6::
+
+        value  0.3  0.9  0.5  0.1  0.7  0.2
+        mark   0    1    0    0    0    1        target 0.9 + 0.2 = 1.1
+
+    Args:
+        length: T, the number of steps.
+        sizes: as ``GeneratedData`` has them.
+
+    Raises:
+        DataError: a length below 2, which has no two halves.
+    """
+
+    def __init__(self, length: int, **sizes: int):
+        super().__init__(**sizes)
+        if length < 2:
+            raise DataError(
+                f"data.length={length}: the adding problem needs at least 2 steps, one to mark in each half."
+            )
+        self.length = length
+
+    def describe(self) -> DataSpec:
+        """Two reals in, one real out at the last step."""
+        return DataSpec(
+            inputs=Reals(2),
+            targets=Reals(1),
+            loss_at="last",
+            metric=Metric("mse", "min", "squared units"),
+            references={"chance": 1 / 6, "best": 0.0},
+        )
+
+    def draw(self, rng: np.random.Generator, size: int) -> Batch:
+        """Inputs (size, T, 2) and targets (size, 1)."""
+        half, row = self.length // 2, np.arange(size)
+        x = np.zeros((size, self.length, 2), dtype=np.float32)
+        x[:, :, 0] = rng.random((size, self.length), dtype=np.float32)
+        x[row, rng.integers(0, half, size), 1] = 1
+        x[row, rng.integers(half, self.length, size), 1] = 1
+        target = (x[:, :, 0] * x[:, :, 1]).sum(1, keepdims=True)
+        return torch.from_numpy(x), torch.from_numpy(target)

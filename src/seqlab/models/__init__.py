@@ -1,0 +1,1 @@
+"""Models: input coding, cell and readout, joined to the sizes that the data announced."""

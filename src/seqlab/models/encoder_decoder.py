@@ -1,0 +1,60 @@
+"""One cell reads, another writes (Cho et al. 2014; Sutskever, Vinyals & Le 2014)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from seqlab.cells.base import MakeCell
+from seqlab.errors import ConfigError
+from seqlab.heads import Readout
+from seqlab.models.coding import Coded
+from seqlab.spec import IGNORE, DataSpec, Tokens
+
+END = 0
+"""The id of the target symbol that ends a sequence, and that the decoder is given to begin with."""
+
+
+class EncoderDecoder(nn.Module):
+    """Two cells of the same configuration; the encoder's last state is the decoder's first.
+
+    Args:
+        spec: the data's kinds and sizes.
+        cell: builds a cell for an input size.
+        embedding_size: the size of a learned vector per token, on both sides; ``None`` for one-hot tokens.
+        bias: whether the readout has a bias.
+
+    Raises:
+        ConfigError: the targets are not sequences of tokens.
+    """
+
+    def __init__(self, spec: DataSpec, cell: MakeCell, embedding_size: int | None = None, bias: bool = True):
+        super().__init__()
+        if spec.loss_at != "masked" or not isinstance(spec.targets, Tokens):
+            raise ConfigError("model EncoderDecoder writes tokens; the data asks for none. Leave model to the task.")
+        self.coded = Coded(spec.inputs, cell, embedding_size)
+        self.decoder = Coded(spec.targets, cell, embedding_size)
+        self.readout = Readout(self.decoder.cell.hidden_size, spec.targets.size, bias)
+
+    def forward(self, source: Tensor, target: Tensor) -> Tensor:
+        """Logits (B, T, K) with teacher forcing: each step is given the true symbol before it.
+
+        Args:
+            source: token ids (B, S), padded on the left.
+            target: token ids (B, T); ``IGNORE`` after the end.
+        """
+        before = torch.cat([target.new_full((len(target), 1), END), target[:, :-1]], dim=1)
+        _, state = self.coded(source)
+        h, _ = self.decoder(before.where(before != IGNORE, END), state)
+        return self.readout(h)
+
+    @torch.no_grad()
+    def decode(self, source: Tensor, steps: int) -> Tensor:
+        """The greedy translation (B, steps): each step is given the likeliest symbol before it."""
+        _, state = self.coded(source)
+        symbol, written = source.new_full((len(source), 1), END), []
+        for _ in range(steps):
+            h, state = self.decoder(symbol, state)
+            symbol = self.readout(h).argmax(-1)
+            written.append(symbol)
+        return torch.cat(written, dim=1)

@@ -1,0 +1,32 @@
+"""One cell, read out at every step or at the last."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from seqlab.cells.base import MakeCell, State
+from seqlab.heads import Readout
+from seqlab.models.coding import Coded
+from seqlab.spec import DataSpec
+
+
+class SequenceModel(nn.Module):
+    """x → code → cell → readout.
+
+    Args:
+        spec: the data's kinds and sizes, and where its loss counts.
+        cell: builds the cell for an input size.
+        embedding_size: the size of a learned vector per token; ``None`` for one-hot tokens.
+        bias: whether the readout has a bias.
+    """
+
+    def __init__(self, spec: DataSpec, cell: MakeCell, embedding_size: int | None = None, bias: bool = True):
+        super().__init__()
+        self.coded = Coded(spec.inputs, cell, embedding_size)
+        self.readout = Readout(self.coded.cell.hidden_size, spec.targets.size, bias)
+        self.at_last = spec.loss_at == "last"
+
+    def forward(self, x: Tensor, state: State = None) -> tuple[Tensor, State]:
+        """Logits or reals, (B, T, K) or at the last step (B, K), and the state after the last step."""
+        h, state = self.coded(x, state)
+        return self.readout(h[:, -1] if self.at_last else h), state

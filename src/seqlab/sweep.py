@@ -1,0 +1,103 @@
+"""Many runs on one machine: each in a process of its own, as many at once as there are cores.
+
+A run's folder holds its frozen configuration before it starts, so a run is made by ``seqlab resume FOLDER``, whoever
+calls it. A run that is killed, exits or exhausts memory takes nothing with it.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from typing import Any
+
+from seqlab.errors import SweepFailed
+from seqlab.runs import NAMES, Run, is_leased
+
+log = logging.getLogger(__name__)
+
+
+def make_all(runs: Sequence[Run], workers: int | None = None) -> list[Mapping[str, Any]]:
+    """Make every run that is not finished yet, and return all summaries in the order of the runs.
+
+    Args:
+        runs: checked runs; each gets its folder before the first one starts.
+        workers: how many processes at once; ``None`` for one per core.
+
+    Raises:
+        SweepFailed: after all have ended, if some failed; the message lists each with its cause.
+        OutputError: the folders cannot be made.
+    """
+    runs = list({run.id: run for run in runs}.values())
+    todo = [run for run in runs if not run.finished]
+    for run in todo:
+        run.prepare()
+    log.info(
+        "%d runs: %d finished already, %d to make, in %s",
+        len(runs),
+        len(runs) - len(todo),
+        len(todo),
+        runs[0].folder.parent,
+    )
+    started = time.monotonic()
+    with ThreadPoolExecutor(workers or len(os.sched_getaffinity(0))) as pool:
+        made = {pool.submit(_make, run): run for run in todo}
+        for done, future in enumerate(as_completed(made), start=1):
+            left = (len(todo) - done) * (time.monotonic() - started) / done
+            summary = future.result()
+            log.info(
+                "[%d/%d] %s: %s%s",
+                done,
+                len(todo),
+                made[future].id,
+                _outcome(summary),
+                f"; about {left:.0f} s left" * (left > 0),
+            )
+    summaries = [_summary(run) for run in runs]
+    failed = [(run, summary) for run, summary in zip(runs, summaries, strict=True) if summary["status"] != "finished"]
+    if failed:
+        causes = "\n".join(f"  {run.id}: {_outcome(summary)}" for run, summary in failed)
+        diverged = all(summary["status"] == "diverged" for _, summary in failed)
+        raise SweepFailed(
+            f"{len(failed)} of {len(runs)} runs did not finish:\n{causes}", exit_code=3 if diverged else 1
+        )
+    return summaries
+
+
+def _make(run: Run) -> Mapping[str, Any]:
+    """One run in a child process, its output in the run folder."""
+    (run.folder / NAMES["summary"]).unlink(missing_ok=True)  # of an earlier, failed try
+    with (run.folder / NAMES["log"]).open("a", encoding="utf-8") as output:
+        command = [sys.executable, "-m", "seqlab", "resume", str(run.folder)]
+        threads = str(run.config["threads"])
+        environment = {**os.environ, "OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads}
+        ended = subprocess.run(
+            command, stdout=output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, env=environment
+        )
+    summary = _summary(run)
+    if summary["status"] == "lost" and ended.returncode:
+        return {**summary, "error": f"its process ended with code {ended.returncode}; see {run.folder / NAMES['log']}"}
+    return summary
+
+
+def _summary(run: Run) -> Mapping[str, Any]:
+    """What a run came to; one that left no word is lost."""
+    try:
+        return run.summary or {
+            "status": "lost",
+            "error": "another process holds it" if is_leased(run.folder) else "it left no summary",
+        }
+    except json.JSONDecodeError as error:
+        return {"status": "lost", "error": f"unreadable summary ({error})"}
+
+
+def _outcome(summary: Mapping[str, Any]) -> str:
+    if summary["status"] != "finished":
+        return f"{summary['status']}: {summary['error']}"
+    name = f"test/{summary['metric']['name']}"
+    return f"{name} {summary['test'].get(name, float('nan')):.4g}, {summary['seconds']:.0f} s"

@@ -1,0 +1,1 @@
+"""Tasks: what the loss is, what else is measured, and what is carried from batch to batch."""

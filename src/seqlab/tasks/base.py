@@ -1,0 +1,152 @@
+"""A task is a LightningModule that says how outputs are scored. The loop is Lightning's."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
+
+import pytorch_lightning as pl
+from torch import Tensor, nn
+from torchmetrics import MeanMetric
+
+from seqlab.cells.base import State, detach
+from seqlab.data.base import Batch
+from seqlab.errors import ConfigError
+from seqlab.spec import Classes, DataSpec, Reals, Tokens
+
+Measures = Mapping[str, tuple[Tensor, int]]
+"""Means over a batch, each with how many positions it is taken over; ``loss`` is always among them."""
+
+
+class SequenceTask(pl.LightningModule, ABC):
+    """The loss of a model on a data set, and whatever else is measured.
+
+    Args:
+        model: maps inputs to outputs.
+        spec: what the data announced.
+        optimizer: makes the optimizer from the parameters.
+        scheduler: makes the learning-rate schedule from the optimizer; Lightning's own keys (``interval``,
+            ``frequency``, ``monitor``) stand beside it. Empty for none.
+
+    Raises:
+        ConfigError: the data's targets are of another kind, or count elsewhere, than the task can score.
+    """
+
+    answers: ClassVar[type]
+    """The kind of target that the task knows how to score."""
+    positions: ClassVar[tuple[str, ...]] = ("every", "last")
+    """Where its loss may count."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        spec: DataSpec,
+        optimizer: Callable[..., Any],
+        scheduler: Mapping[str, Any] | None = None,
+    ):
+        super().__init__()
+        if not isinstance(spec.targets, self.answers) or spec.loss_at not in self.positions:
+            raise ConfigError(
+                f"task {type(self).__name__} predicts {_noun(self.answers)} ({' or '.join(self.positions)}); "
+                f"the data asks for {_noun(type(spec.targets))} ({spec.loss_at}). Leave task to the data set."
+            )
+        self.model: Any = model
+        self.spec = spec
+        self.make_optimizer, self.schedule = optimizer, dict(scheduler or {})
+        self.means: dict[str, MeanMetric] = {}
+        self.carried: dict[str, State] = {}
+        self.steps_seen = 0
+
+    @abstractmethod
+    def loss(self, batch: Batch, split: str) -> Tensor:
+        """The mean loss of a batch: nats for symbols, squared error for scaled reals."""
+
+    @abstractmethod
+    def measure(self, batch: Batch, split: str) -> Measures:
+        """What is measured on a batch."""
+
+    def derive(self, means: Mapping[str, float]) -> dict[str, float]:
+        """What follows from the means of a whole split, such as a perplexity."""
+        return {}
+
+    def samples(self, batch: Batch) -> list[dict[str, str]]:
+        """A few readable outputs for a validation batch, as rows of named texts."""
+        return []
+
+    def run_model(self, x: Tensor, split: str) -> Tensor:
+        """The model's outputs; where the data says so, the state goes on from the batch before, without its history."""
+        state = self.carried.get(split) if self.spec.carried else None
+        outputs, state = self.model(x, state)
+        if self.spec.carried:
+            self.carried[split] = detach(state)
+        return outputs
+
+    def configure_optimizers(self) -> Any:
+        """The optimizer and, where one is chosen, the schedule."""
+        optimizer = self.make_optimizer(self.parameters())
+        if not self.schedule:
+            return {"optimizer": optimizer}
+        schedule = {**self.schedule, "scheduler": self.schedule["scheduler"](optimizer)}
+        return {"optimizer": optimizer, "lr_scheduler": schedule}
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """The loss; logged only on the steps that are written, since logging costs as much as a small step."""
+        loss = self.loss(batch, "train")
+        self.steps_seen += batch[0].shape[0] * batch[0].shape[1]
+        if (self.trainer.global_step + 1) % self.log_every == 0:
+            self.log("train/loss", loss.detach())
+        return loss
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Adds a batch to the means of the validation set."""
+        self._add(batch, "val")
+
+    def test_step(self, batch: Batch, batch_idx: int) -> None:
+        """Adds a batch to the means of the test set."""
+        self._add(batch, "test")
+
+    def on_train_start(self) -> None:
+        """Learns how often Lightning writes."""
+        self.log_every = getattr(self.trainer, "log_every_n_steps", 50)
+
+    def on_train_epoch_start(self) -> None:
+        """A new epoch starts from the zero state."""
+        self.carried.pop("train", None)
+
+    def on_validation_epoch_start(self) -> None:
+        """New means, from the zero state."""
+        self._begin("val")
+
+    def on_test_epoch_start(self) -> None:
+        """New means, from the zero state."""
+        self._begin("test")
+
+    def on_validation_epoch_end(self) -> None:
+        """Logs the means and what follows from them."""
+        self._end("val")
+
+    def on_test_epoch_end(self) -> None:
+        """Logs the means and what follows from them."""
+        self._end("test")
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """A checkpoint knows the metrics that it was chosen by."""
+        checkpoint["metrics"] = {name: float(value) for name, value in self.trainer.callback_metrics.items()}
+
+    def _begin(self, split: str) -> None:
+        self.carried.pop(split, None)
+        self.means = defaultdict(lambda: MeanMetric().to(self.device))
+
+    def _add(self, batch: Batch, split: str) -> None:
+        for name, (mean, positions) in self.measure(batch, split).items():
+            self.means[name].update(mean, positions)
+
+    def _end(self, split: str) -> None:
+        means = {name: float(mean.compute()) for name, mean in self.means.items()}
+        self.log_dict({f"{split}/{name}": value for name, value in {**means, **self.derive(means)}.items()})
+
+
+def _noun(kind: type) -> str:
+    return {Tokens: "tokens", Reals: "real numbers", Classes: "classes"}[kind]
