@@ -34,7 +34,7 @@ seqlab VERB --help says more. A finished run is never made twice: the same comma
 
 def main() -> None:
     """The command ``seqlab``: exits 0 if all went well, 1 on failure, 2 on bad input, 3 on divergence."""
-    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stdout)
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stdout, force=True)
     logging.getLogger("seqlab").setLevel(logging.INFO)
     verb, arguments = (sys.argv[1], sys.argv[2:]) if len(sys.argv) > 1 else ("--help", [])
     try:
@@ -53,6 +53,8 @@ def _verb(name: str) -> Callable[[Sequence[str]], None]:
         return lambda _: print(USAGE, end="")
     if name == "--version":
         return lambda _: print(f"seqlab {__version__}")
+    if name in ("-sc", "--shell-completion"):
+        return complete
     verbs = {"train": train, "resume": resume, "compare": compare, "list": list_options}
     if name not in verbs:
         raise ConfigError(f"{name}: no such verb.{suggestion(name, verbs)} Available: {', '.join(verbs)}.")
@@ -72,7 +74,7 @@ def _say_and_exit(error: Exception) -> NoReturn:
     sys.exit(1)
 
 
-def train(arguments: Sequence[str]) -> None:
+def train(arguments: Sequence[str], program: str = "seqlab train") -> None:
     """Compose a configuration and make its run, or with ``-m`` its sweep of runs."""
     import hydra
     from hydra.errors import HydraException
@@ -85,11 +87,15 @@ def train(arguments: Sequence[str]) -> None:
     plugins.register()
     OmegaConf.register_new_resolver("seqlab.scratch", _scratch, use_cache=True, replace=True)
     os.environ["HYDRA_FULL_ERROR"] = "1"  # exceptions come to us as they are
-    sys.argv = ["seqlab train", *arguments]
+    sys.argv = [program, *sorted(arguments, key=_is_override)]  # Hydra wants its flags first
     try:
         hydra.main(version_base="1.3", config_path=str(plugins.conf_dir()), config_name=config.CONFIG_NAME)(_job)()
     except (HydraException, OmegaConfBaseException, YAMLError) as error:
         raise config.explain(error, arguments) from error
+
+
+def _is_override(word: str) -> bool:
+    return not word.startswith("-") and ("=" in word or word.startswith("~"))
 
 
 def _job(cfg: DictConfig) -> float | None:
@@ -110,6 +116,14 @@ def _job(cfg: DictConfig) -> float | None:
         if hydra.mode == RunMode.MULTIRUN:
             raise
         return _say_and_exit(error)
+
+
+def complete(arguments: Sequence[str]) -> None:
+    """Tab completion of ``seqlab train``, by Hydra: ``eval "$(seqlab -sc install=bash)"``."""
+    line = os.environ.get("COMP_LINE", "")
+    os.environ["COMP_LINE"] = line.replace("seqlab train ", "seqlab ", 1)
+    os.environ["COMP_POINT"] = str(len(os.environ["COMP_LINE"]))
+    train(["-sc", *arguments], program="seqlab")
 
 
 def _scratch() -> str:

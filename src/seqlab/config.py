@@ -19,7 +19,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import ConfigCompositionException, MissingConfigException, OverrideParseException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf.errors import InterpolationResolutionError, OmegaConfBaseException
 from yaml import YAMLError
 
 from seqlab import plugins
@@ -54,7 +54,7 @@ class Range:
     def __str__(self) -> str:
         noun = "an integer" if self.kind is int else "a number"
         bound = f"{'above' if self.open else 'of at least'} {self.low:g}"
-        return f"{noun} {bound}{f' and below {self.high:,g}' if self.high < float('inf') else ''}"
+        return f"{noun} {bound}{f' and below {self.high:,.0f}' if self.high < float('inf') else ''}"
 
 
 RANGES = {
@@ -91,6 +91,8 @@ def freeze(config: DictConfig, hydra: DictConfig) -> Run:
     overrides = tuple(hydra.overrides.task)
     chosen = {group: hydra.runtime.choices.get(group) for group in CHOICES}
     config_dir = _given_dir(hydra)
+    plugin_path = [str(config_dir)] if config_dir else []
+    plugins.make_importable(plugin_path)
     _check_choices(chosen, config_dir)
     resolved = _resolve(config)
     _check_keys(resolved)
@@ -104,7 +106,7 @@ def freeze(config: DictConfig, hydra: DictConfig) -> Run:
             "id": f"{group}-s{resolved['seed']}",
             "group": group,
             "choices": {name: choice for name, choice in chosen.items() if choice},
-            "plugin_path": [str(config_dir)] if config_dir else [],
+            "plugin_path": plugin_path,
             **resolved,
         },
         overrides=overrides,
@@ -118,10 +120,13 @@ def _given_dir(hydra: DictConfig) -> Path | None:
 
 
 def _resolve(config: DictConfig) -> dict[str, Any]:
-    missing = sorted(OmegaConf.missing_keys(config))
-    if missing:
-        raise ConfigError(f"{missing[0]}: no value is set. Give one with {missing[0]}=VALUE.")
-    return OmegaConf.to_container(config, resolve=True)  # type: ignore[return-value]
+    try:
+        missing = sorted(OmegaConf.missing_keys(config))
+        if missing:
+            raise ConfigError(f"{missing[0]}: no value is set. Give one with {missing[0]}=VALUE.")
+        return OmegaConf.to_container(config, resolve=True)  # type: ignore[return-value]
+    except InterpolationResolutionError as error:
+        raise ConfigError(f"{error.full_key}: {str(error).splitlines()[0]}.") from None
 
 
 def _check_choices(chosen: dict[str, str | None], config_dir: Path | None) -> None:

@@ -6,7 +6,6 @@ import logging
 import math
 import platform
 import subprocess
-import sys
 import time
 import traceback
 import warnings
@@ -30,7 +29,7 @@ from seqlab import tracking
 from seqlab.cells import base as cells
 from seqlab.data.base import SequenceData
 from seqlab.errors import ConfigError, Diverged, Interrupted, SeqlabError
-from seqlab.plugins import conf_dir
+from seqlab.plugins import conf_dir, make_importable
 from seqlab.runs import Run
 from seqlab.tasks.base import SequenceTask
 
@@ -60,7 +59,7 @@ def make(run: Run) -> Mapping[str, Any]:
         Interrupted: a person stopped it.
         SeqlabError: anything else, in one line; the traceback is in ``summary.json``.
     """
-    sys.path[:0] = [folder for folder in run.config["plugin_path"] if folder not in sys.path]
+    make_importable(run.config["plugin_path"])
     torch.set_num_threads(run.config["threads"])
     _quiet()
     with ExitStack() as held:
@@ -178,7 +177,7 @@ def _blamed_on(group: str, config: Mapping[str, Any]) -> Iterator[None]:
         raise
     except (InstantiationException, TypeError, ValueError, ImportError, MisconfigurationException) as error:
         cause = error.__cause__ if isinstance(error, InstantiationException) and error.__cause__ else error
-        line = str(cause).strip().splitlines()[0] if str(cause).strip() else cause.__class__.__name__
+        line = " ".join(str(cause).split()) or cause.__class__.__name__
         raise ConfigError(f"{group}={config['choices'].get(group)}: {line}") from error
 
 
@@ -289,6 +288,7 @@ def _quiet() -> None:
         ".*Experiment logs directory.*",
         ".*Checkpoint directory.*exists and is not empty.*",
         ".*number of training batches.*is smaller than the logging interval.*",
+        ".*You requested to overfit but enabled.*",
         ".*isinstance.treespec, LeafSpec.*is deprecated.*",
     ):
         warnings.filterwarnings("ignore", message=message)

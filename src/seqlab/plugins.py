@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import ast
 import importlib.util
+import sys
 import warnings
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import entry_points
@@ -67,6 +69,11 @@ class InstalledPlugins(SearchPathPlugin):
         """Called by Hydra whenever it makes a search path."""
         for name, folder in installed().items():
             search_path.append(provider=name, path=folder.as_uri())
+
+
+def make_importable(folders: Iterable[str]) -> None:
+    """Let classes be found beside the YAML files of a ``--config-dir``."""
+    sys.path[:0] = [folder for folder in folders if folder not in sys.path]
 
 
 def register() -> None:

@@ -45,28 +45,29 @@ def make_all(runs: Sequence[Run], workers: int | None = None) -> list[Mapping[st
         runs[0].folder.parent,
     )
     started = time.monotonic()
+    summaries = {run.id: _summary(run) for run in runs if run.finished}
     with ThreadPoolExecutor(workers or len(os.sched_getaffinity(0))) as pool:
         made = {pool.submit(_make, run): run for run in todo}
         for done, future in enumerate(as_completed(made), start=1):
             left = (len(todo) - done) * (time.monotonic() - started) / done
-            summary = future.result()
+            run, summary = made[future], future.result()
+            summaries[run.id] = summary
             log.info(
                 "[%d/%d] %s: %s%s",
                 done,
                 len(todo),
-                made[future].id,
+                run.id,
                 _outcome(summary),
                 f"; about {left:.0f} s left" * (left > 0),
             )
-    summaries = [_summary(run) for run in runs]
-    failed = [(run, summary) for run, summary in zip(runs, summaries, strict=True) if summary["status"] != "finished"]
+    failed = {run.id: summaries[run.id] for run in runs if summaries[run.id]["status"] != "finished"}
     if failed:
-        causes = "\n".join(f"  {run.id}: {_outcome(summary)}" for run, summary in failed)
-        diverged = all(summary["status"] == "diverged" for _, summary in failed)
+        causes = "\n".join(f"  {name}: {_outcome(summary)}" for name, summary in failed.items())
+        diverged = all(summary["status"] == "diverged" for summary in failed.values())
         raise SweepFailed(
             f"{len(failed)} of {len(runs)} runs did not finish:\n{causes}", exit_code=3 if diverged else 1
         )
-    return summaries
+    return [summaries[run.id] for run in runs]
 
 
 def _make(run: Run) -> Mapping[str, Any]:

@@ -73,11 +73,11 @@ class SequenceData(pl.LightningDataModule, ABC):
         return self.loader("test")
 
 
-class InOrder(Sampler[int]):
-    """Batch numbers 0 … n − 1; where ``fresh``, each epoch goes on counting where the one before it stopped."""
+class Fresh(Sampler[int]):
+    """Batch numbers that go on counting from epoch to epoch."""
 
-    def __init__(self, n: int, fresh: bool = False):
-        self.n, self.fresh, self.epoch = n, fresh, 0
+    def __init__(self, n: int):
+        self.n, self.epoch = n, 0
 
     def set_epoch(self, epoch: int) -> None:
         """Called by Lightning at the start of each epoch."""
@@ -87,8 +87,7 @@ class InOrder(Sampler[int]):
         return self.n
 
     def __iter__(self) -> Iterator[int]:
-        start = self.epoch * self.n if self.fresh else 0
-        return iter(range(start, start + self.n))
+        return iter(range(self.epoch * self.n, (self.epoch + 1) * self.n))
 
 
 class Shuffled(Sampler[Tensor]):
@@ -110,12 +109,17 @@ class Shuffled(Sampler[Tensor]):
 
 
 class _Drawn(Dataset[Batch]):
-    def __init__(self, data: GeneratedData, split: Split, size: int):
-        self.data, self.split, self.size = data, split, size
+    """Batch i of a split, drawn from a random stream of its own."""
+
+    def __init__(self, data: GeneratedData, split: Split):
+        self.data, self.split, self.size = data, split, data.sizes[split]
+
+    def __len__(self) -> int:
+        return -(-self.size // self.data.batch_size)
 
     def __getitem__(self, index: int) -> Batch:
-        first = index * self.data.batch_size
-        size = self.data.batch_size if self.split == "train" else min(self.data.batch_size, self.size - first)
+        whole = self.data.batch_size
+        size = whole if self.split == "train" else min(whole, self.size - index * whole)
         seed = self.data.seed if self.split == "train" else 0
         return self.data.draw(np.random.default_rng([SPLITS.index(self.split), seed, index]), size)
 
@@ -157,18 +161,23 @@ class GeneratedData(SequenceData):
 
     def loader(self, split: Split) -> DataLoader:
         """Batches drawn as they are needed."""
-        size = self.sizes[split]
-        fresh = split == "train"
-        n = size // self.batch_size if fresh else -(-size // self.batch_size)
-        return DataLoader(_Drawn(self, split, size), sampler=InOrder(n, fresh), batch_size=None)
+        sampler = Fresh(self.sizes["train"] // self.batch_size) if split == "train" else None
+        return DataLoader(_Drawn(self, split), sampler=sampler, batch_size=None)
 
 
 class _Held(Dataset[Batch]):
-    def __init__(self, inputs: Tensor, targets: Tensor):
-        self.inputs, self.targets = inputs, targets
+    """Batch i in the arrays' own order, or the batch of some items."""
 
-    def __getitem__(self, index: Tensor) -> Batch:
-        return self.inputs[index], self.targets[index]
+    def __init__(self, inputs: Tensor, targets: Tensor, batch_size: int):
+        self.inputs, self.targets, self.batch_size = inputs, targets, batch_size
+
+    def __len__(self) -> int:
+        return -(-len(self.inputs) // self.batch_size)
+
+    def __getitem__(self, index: int | Tensor) -> Batch:
+        first = index * self.batch_size
+        items = index if isinstance(index, Tensor) else slice(first, first + self.batch_size)
+        return self.inputs[items], self.targets[items]
 
 
 class ArrayData(SequenceData):
@@ -200,22 +209,8 @@ class ArrayData(SequenceData):
     def loader(self, split: Split) -> DataLoader:
         """Batches cut from the arrays."""
         inputs, targets = self.held[split]
-        if split == "train":
-            sampler: Sampler = Shuffled(len(inputs), self.batch_size, self.seed)
-        else:
-            sampler = _Consecutive(len(inputs), self.batch_size)
-        return DataLoader(_Held(inputs, targets), sampler=sampler, batch_size=None)
-
-
-class _Consecutive(Sampler[Tensor]):
-    def __init__(self, n: int, batch_size: int):
-        self.parts = torch.arange(n).split(batch_size)
-
-    def __len__(self) -> int:
-        return len(self.parts)
-
-    def __iter__(self) -> Iterator[Tensor]:
-        return iter(self.parts)
+        sampler = Shuffled(len(inputs), self.batch_size, self.seed) if split == "train" else None
+        return DataLoader(_Held(inputs, targets, self.batch_size), sampler=sampler, batch_size=None)
 
 
 def fingerprint(*parts: np.ndarray | bytes) -> str:

@@ -101,7 +101,7 @@ class Stocks(ArrayData):
 
     def _days(self, n: int) -> dict[Split, np.ndarray]:
         """The target days of each split, in order; every window lies before its target."""
-        block = int(n * self.test_share)
+        block = round(n * self.test_share)
         stop = n - (self.folds - 1 - self.fold) * block
         start = stop - block
         val = start - int((start - self.length) * self.val_share)

@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
 from seqlab.data import files as named
-from seqlab.data.base import SPLITS, Batch, InOrder, SequenceData, Split, fingerprint
+from seqlab.data.base import SPLITS, Batch, SequenceData, Split, fingerprint
 from seqlab.errors import DataError
 from seqlab.spec import DataSpec, Metric, Tokens
 
@@ -151,8 +151,7 @@ class Text(SequenceData):
 
     def loader(self, split: Split) -> DataLoader:
         """Consecutive windows of all streams; the last is shorter where T does not divide their length."""
-        windows = _Windows(self.streams[split], self.length)
-        return DataLoader(windows, sampler=InOrder(len(windows)), batch_size=None)
+        return DataLoader(_Windows(self.streams[split], self.length), batch_size=None)
 
 
 class _Windows(TorchDataset[Batch]):
@@ -198,6 +197,8 @@ def _count(lines: Dataset, level: Level) -> Counter[str]:
 
 def _encode(lines: Dataset, symbols: list[str], level: Level) -> np.ndarray:
     """All symbol ids in a row: memory-mapped, and computed once, where the lines came from files."""
+    if not len(lines):
+        return np.empty(0, np.int64)
     encoded = lines.map(
         _encode_lines,
         batched=True,
@@ -207,7 +208,7 @@ def _encode(lines: Dataset, symbols: list[str], level: Level) -> np.ndarray:
         writer_batch_size=max(len(lines), 1),  # one piece, so that the ids are one array on disk
     )
     pieces = [piece.values.to_numpy() for piece in encoded.data.column("ids").chunks]
-    return pieces[0] if len(pieces) == 1 else np.concatenate(pieces or [np.empty(0, np.int64)])
+    return pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
 
 
 def _encode_lines(batch: dict[str, list[str]], symbols: list[str], level: Level) -> dict[str, list[list[int]]]:

@@ -1,0 +1,135 @@
+"""The comparison: intervals that keep their level, failures shown, and a table that fits."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from conftest import Command
+from seqlab.compare.read import read
+from seqlab.compare.statistics import mean
+from seqlab.compare.table import written
+from seqlab.runs import Run
+
+
+def put(root: Path, cell: str, seed: int, score: float | None, status: str = "finished", lr: float = 0.1) -> Run:
+    """A run folder as training leaves it; without a score, one that did not get so far."""
+    group = f"adding-{cell}-{hash((cell, lr)) % 16**8:08x}"
+    choices = {"data": "adding", "cell": cell}
+    config = {"id": f"{group}-s{seed}", "group": group, "choices": choices, "seed": seed, "runs_dir": str(root)}
+    run = Run({**config, "cell": {"hidden_size": 64}, "optimizer": {"lr": lr}})
+    run.prepare()
+    summary: dict[str, Any] = {"status": status, "metric": {"name": "mse", "goal": "min", "unit": "squared units"}}
+    if score is not None:
+        summary |= {
+            "references": {"chance": 1 / 6, "best": 0.0},
+            "test": {"test/mse": score},
+            "best": {"val/mse": score * 1.1},
+            "parameters": 17473,
+            "state_size": 128,
+            "seconds": 20.0,
+        }
+    elif status != "interrupted":
+        summary["error"] = f"{status} for a reason"
+    if status != "interrupted":
+        run.conclude(summary)
+    return run
+
+
+def test_the_interval_is_students() -> None:
+    """Mean ± t(0.975, n − 1) s/√n, by hand for 1, 2, 3."""
+    result = mean([1.0, 2.0, 3.0])
+    assert (result.value, result.n) == (2.0, 3)
+    assert result.half_width == pytest.approx(4.302652729911275 / math.sqrt(3))
+    assert math.isnan(mean([1.0]).half_width)
+    assert mean([]).n == 0
+
+
+def test_the_interval_covers_the_mean_as_often_as_it_says() -> None:
+    """At three seeds, where a bootstrap interval covers 74 %."""
+    rng = np.random.default_rng(0)
+    results = [mean(list(rng.standard_normal(3))) for _ in range(2000)]
+    assert np.mean([abs(r.value) <= r.half_width for r in results]) == pytest.approx(0.95, abs=0.015)
+
+
+@pytest.mark.parametrize(
+    ("scores", "text"),
+    [
+        ([0.1657, 0.1655, 0.1647], "0.1653 ± 0.0013"),
+        ([0.5], "0.5"),
+        ([], "-"),
+        ([1.0, 1.0], "1.0 ± 0.0"),
+        ([120.0, 100.0, 90.0], "103 ± 38"),
+    ],
+)
+def test_a_mean_is_written_to_the_precision_of_its_interval(scores: list[float], text: str) -> None:
+    """Two digits of the interval, no more."""
+    assert written(mean(scores)) == text
+
+
+def test_the_table_shows_means_references_and_cost(seqlab: Command, tmp_path: Path) -> None:
+    """One row per cell, the better one first, chance and floor below, at most 80 columns and plain when piped."""
+    for seed in (1, 2, 3):
+        put(tmp_path / "runs", "lstm", seed, 0.0005 + seed / 1e4)
+        put(tmp_path / "runs", "vanilla", seed, 0.16 + seed / 1e3)
+    out = seqlab("compare", "runs").out
+    lines = out.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert "\x1b" not in out
+    assert "adding: mse, squared units, lower is better" in lines[0]
+    rows = [line.split()[0] for line in lines if line.startswith(("lstm", "vanilla", "chance", "best"))]
+    assert rows == ["lstm", "vanilla", "chance", "best"]
+    assert "0.00070 ± 0.00025" in out
+    assert "17,473" in out
+    assert "chance *" in out
+
+
+def test_failed_diverged_and_missing_seeds_are_shown(seqlab: Command, tmp_path: Path) -> None:
+    """They are counted in n and listed with their causes; they are never dropped."""
+    put(tmp_path / "runs", "lstm", 1, 0.001)
+    put(tmp_path / "runs", "lstm", 2, None, "diverged")
+    put(tmp_path / "runs", "lstm", 3, None, "failed")
+    put(tmp_path / "runs", "lstm", 4, None, "interrupted")
+    out = seqlab("compare", "runs").out
+    assert "1 of 4" in out
+    for word in (
+        "-s2: diverged: diverged for a reason",
+        "-s3: failed: failed for a reason",
+        "-s4: interrupted: it was stopped",
+    ):
+        assert word in out
+
+
+def test_what_differs_names_the_row(tmp_path: Path) -> None:
+    """Two experiments with one cell are told apart by the key that varies, and by no other."""
+    put(tmp_path, "lstm", 1, 0.1, lr=0.1)
+    put(tmp_path, "lstm", 1, 0.1, lr=0.2)
+    put(tmp_path, "gru", 1, 0.1)
+    assert sorted(group.label for group in read([tmp_path])["adding"]) == ["gru", "lstm lr=0.1", "lstm lr=0.2"]
+
+
+def test_runs_are_found_at_any_depth_and_a_damaged_summary_is_shown(seqlab: Command, tmp_path: Path) -> None:
+    """A summary that cannot be read is a failure with a name, not a traceback."""
+    run = put(tmp_path / "a" / "b", "lstm", 1, 0.1)
+    put(tmp_path / "c", "lstm", 2, 0.1)
+    (run.folder / "summary.json").write_text('{"status": "fin')
+    out = seqlab("compare", ".").out
+    assert "1 of 2" in out
+    assert "failed: its summary.json cannot be read" in out
+
+
+def test_the_main_metric_may_be_better_when_higher(seqlab: Command, tmp_path: Path) -> None:
+    """Then the highest comes first."""
+    for cell, score in (("lstm", 0.9), ("rnn", 0.1)):
+        run = put(tmp_path / "runs", cell, 1, score)
+        summary = json.loads((run.folder / "summary.json").read_text())
+        summary["metric"] = {"name": "mse", "goal": "max", "unit": "share"}
+        run.conclude(summary)
+    out = seqlab("compare", "runs").out
+    assert "higher is better" in out
+    assert out.index("\nlstm") < out.index("\nrnn")

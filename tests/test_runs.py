@@ -1,0 +1,187 @@
+"""One command, one run: identity, folder, lease, atomic files, and what is told."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+from conftest import TINY, Command
+from seqlab.errors import OutputError, SeqlabError
+from seqlab.runs import Run, find, group_of, is_leased, write_atomically
+
+
+def only_run(root: Path) -> Path:
+    (folder,) = find([root])
+    return folder
+
+
+def config(seed: int = 1, **changes: object) -> dict:
+    return {
+        "seed": seed,
+        "cell": {"hidden_size": 8},
+        "trainer": {"devices": 1, "max_epochs": 2},
+        "runs_dir": "runs",
+        **changes,
+    }
+
+
+def test_identity_holds_what_can_change_the_result_and_nothing_else() -> None:
+    """Seed, paths, devices and loggers do not make another experiment; sizes and epochs do."""
+    identity = group_of(config(), "adding", "lstm")
+    assert identity.startswith("adding-lstm-")
+    assert len(identity.rpartition("-")[2]) == 8
+    same = [
+        config(seed=2),
+        config(runs_dir="/elsewhere"),
+        config(logger={"wandb": {}}),
+        config(threads=4),
+        config(trainer={"devices": 4, "max_epochs": 2, "accelerator": "gpu"}),
+    ]
+    assert {group_of(c, "adding", "lstm") for c in same} == {identity}
+    others = [config(cell={"hidden_size": 9}), config(trainer={"devices": 1, "max_epochs": 3})]
+    assert len({identity, *(group_of(c, "adding", "lstm") for c in others)}) == 3
+
+
+def test_a_run_folder_holds_the_facts(train: Command, tmp_path: Path) -> None:
+    """Configuration, overrides, metrics, summary, checkpoints, samples: each where it is said to be."""
+    answer = train("data=translation", "cell=vanilla", "seed=7")
+    assert answer.code == 0, answer.err
+    folder = only_run(tmp_path)
+    assert folder.name.startswith("translation-vanilla-")
+    assert folder.name.endswith("-s7")
+    written = yaml.safe_load((folder / "config.yaml").read_text())
+    assert written["data"]["seed"] == 7
+    assert written["choices"]["task"] == "translate"
+    assert "cell=vanilla" in yaml.safe_load((folder / "overrides.yaml").read_text())
+    assert (folder / "metrics.csv").read_text().startswith("epoch,step,")
+    assert (folder / "checkpoints" / "best.ckpt").exists()
+    assert (folder / "checkpoints" / "last.ckpt").exists()
+    assert "truth" in json.loads((folder / "samples.jsonl").read_text().splitlines()[0])
+    summary = json.loads((folder / "summary.json").read_text())
+    assert summary["status"] == "finished"
+    assert set(summary["test"]) == {"test/loss", "test/token_accuracy", "test/exact_match"}
+    assert {"val/loss", "val/exact_match"} <= set(summary["best"])
+    for fact in ("parameters", "state_size", "seconds", "tokens_per_second", "fingerprint", "references", "steps"):
+        assert summary[fact], fact
+    assert summary["environment"]["threads"] == 1
+    assert summary["environment"]["torch"] == torch.__version__
+
+
+def test_the_same_command_again_finds_its_run_finished(train: Command, tmp_path: Path) -> None:
+    """Said so, in no time, and the folder is untouched; another value is another run."""
+    train()
+    folder = only_run(tmp_path)
+    before = {file: file.stat().st_mtime_ns for file in folder.rglob("*") if file.name != ".lock"}
+    answer = train()
+    assert answer.code == 0
+    assert "finished already" in answer.out
+    assert {file: file.stat().st_mtime_ns for file in before} == before
+    train("cell.hidden_size=9")
+    assert len(find([tmp_path])) == 2
+
+
+def test_checkpoints_load_without_running_code(train: Command, tmp_path: Path) -> None:
+    """Tensors, numbers, texts, lists and mappings alone; and the metrics that the best was chosen by."""
+    train()
+    for name in ("best", "last"):
+        loaded = torch.load(only_run(tmp_path) / "checkpoints" / f"{name}.ckpt", weights_only=True)
+        assert "val/loss" in loaded["metrics"]
+
+
+def test_an_interrupted_run_goes_on_from_its_last_checkpoint(train: Command, tmp_path: Path) -> None:
+    """Two epochs, of which the second was lost: the step count, and the rows that were earned, go on."""
+    tiny = [word for word in TINY if "max_epochs" not in word]
+    train("trainer.max_epochs=3", tiny=tiny)
+    folder = only_run(tmp_path)
+    (folder / "summary.json").unlink()
+    rows = len((folder / "metrics.csv").read_text().splitlines())
+    answer = train("trainer.max_epochs=3", tiny=tiny)
+    assert answer.code == 0, answer.err
+    assert json.loads((folder / "summary.json").read_text())["steps"] == 6
+    assert len((folder / "metrics.csv").read_text().splitlines()) >= rows
+
+
+def test_a_run_that_diverges_says_so(train: Command, tmp_path: Path) -> None:
+    """It stops, exits 3, is recorded with its cause, and has no result."""
+    wild = [
+        "optimizer=sgd",
+        "optimizer.lr=1e30",
+        "trainer.gradient_clip_val=null",
+        "cell=vanilla",
+        "cell.nonlinearity=relu",
+    ]
+    tiny = [word for word in TINY if "limit_train" not in word]
+    answer = train(*wild, "trainer.limit_train_batches=20", tiny=tiny)
+    assert answer.code == 3
+    assert "is nan at step" in answer.err or "is inf at step" in answer.err
+    summary = json.loads((only_run(tmp_path) / "summary.json").read_text())
+    assert summary["status"] == "diverged"
+    assert "test" not in summary
+
+
+def test_what_we_did_not_foresee_is_one_line_and_its_traceback_is_kept(train: Command, tmp_path: Path) -> None:
+    """A cell that fails in the middle of training: exit 1, the cause, and where to read more."""
+    plugin = tmp_path / "mine"
+    (plugin / "cell").mkdir(parents=True)
+    (plugin / "cell" / "moody.yaml").write_text("_target_: moody.Moody\n_partial_: true\nhidden_size: 4\n")
+    (plugin / "moody.py").write_text(
+        "from torch import nn\n"
+        "class Moody(nn.RNN):\n"
+        "    def __init__(self, input_size, hidden_size):\n"
+        "        super().__init__(input_size, hidden_size, batch_first=True)\n"
+        "    def forward(self, x, state=None):\n"
+        "        if len(x) > 2: raise RuntimeError('not today')\n"
+        "        return super().forward(x, state)\n"
+    )
+    tiny = [word for word in TINY if "hidden_size" not in word]
+    answer = train("--config-dir", "mine", "cell=moody", tiny=tiny)
+    assert answer.code == 1
+    assert "RuntimeError: not today (traceback in runs/adding-moody-" in answer.err
+    assert answer.err.count("\n") == 1
+    assert "raise RuntimeError" in json.loads((only_run(tmp_path) / "summary.json").read_text())["traceback"]
+
+
+def test_a_lease_is_held_by_one_process_and_freed_when_it_dies(tmp_path: Path) -> None:
+    """The kernel frees it, however the process ends."""
+    run = Run({"id": "a-b-00000000-s1", "runs_dir": str(tmp_path)})
+    run.prepare()
+    hold = (
+        "import sys, time; from seqlab.runs import Run\n"
+        f"with Run({run.config!r}).lease(): print('held', flush=True); time.sleep(60)"
+    )
+    with subprocess.Popen([sys.executable, "-c", hold], stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "held\n"
+        assert is_leased(run.folder)
+        with pytest.raises(SeqlabError, match="another process is making this run"), run.lease():
+            pass
+        other.kill()
+    assert not is_leased(run.folder)
+    with run.lease():
+        pass
+
+
+def test_files_are_replaced_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A crash before the rename leaves the old text."""
+    path = tmp_path / "summary.json"
+    write_atomically(path, "old")
+    monkeypatch.setattr("os.replace", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
+    with pytest.raises(OSError, match="disk full"):
+        write_atomically(path, "new")
+    assert path.read_text() == "old"
+
+
+def test_a_folder_without_runs_is_named(tmp_path: Path) -> None:
+    """As is one that does not exist, and one that holds no run."""
+    with pytest.raises(OutputError, match="no such folder"):
+        find([tmp_path / "nope"])
+    with pytest.raises(OutputError, match="no run folders"):
+        find([tmp_path])
+    with pytest.raises(OutputError, match="not a run folder"):
+        Run.load(tmp_path)

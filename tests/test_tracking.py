@@ -1,0 +1,103 @@
+"""Weights & Biases, started for real with no account and no network; and training goes on without it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from conftest import TINY, Command
+from seqlab import tracking
+from seqlab.runs import Run, find
+
+
+def inspect(file: Path) -> dict[str, Any]:
+    """What wandb itself reads from an offline run."""
+    import wandb
+
+    command = [wandb.util.get_core_path(), "leet", "inspect", "--json", "--no-observability", "--summary"]
+    ended = subprocess.run(
+        [*command, "--run-file", str(file), str(file.parents[1])], capture_output=True, text=True, check=True
+    )
+    return json.loads(ended.stdout)
+
+
+def test_an_offline_run_is_named_grouped_and_closed_as_the_run_folder_says(seqlab: Command, tmp_path: Path) -> None:
+    """Id = run id; the whole configuration; test metrics; state finished. A failed run's state is failed."""
+    assert seqlab("train", "data=translation", *TINY).code == 0
+    (folder,) = find([tmp_path / "runs"])
+    (file,) = [f for f in (tmp_path / "runs" / "wandb").glob("offline-run-*/*.wandb") if not f.is_symlink()]
+    assert file.name == f"run-{folder.name}.wandb"
+    told = json.dumps(inspect(file.resolve()))
+    assert folder.name in told
+    assert folder.name.rpartition("-s")[0] in told
+    assert "test/exact_match" in told
+    assert "forget_bias" in told
+    assert '"finished"' in told
+    pointer = json.loads((folder / "summary.json").read_text())["wandb"]
+    assert pointer["id"] == folder.name
+    assert Path(pointer["path"]).resolve() == file.parent.resolve()
+
+
+def test_a_diverged_run_is_closed_as_failed(seqlab: Command, tmp_path: Path) -> None:
+    """The exit state is true."""
+    wild = [
+        "optimizer=sgd",
+        "optimizer.lr=1e30",
+        "trainer.gradient_clip_val=null",
+        "cell=vanilla",
+        "cell.nonlinearity=relu",
+    ]
+    tiny = [word for word in TINY if "limit_train" not in word]
+    assert seqlab("train", *wild, *tiny).code == 3
+    (file,) = [f for f in (tmp_path / "runs" / "wandb").glob("offline-run-*/*.wandb") if not f.is_symlink()]
+    assert '"failed"' in json.dumps(inspect(file.resolve()))
+
+
+def test_a_tracker_that_cannot_start_is_a_warning(seqlab: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Online without a server falls back to offline, and offline without wandb to the run folder alone."""
+    import wandb
+
+    tried = []
+
+    def refuse(**options: Any) -> None:
+        tried.append(options["mode"])
+        raise wandb.errors.CommError("no route to host")
+
+    monkeypatch.setattr(wandb, "init", refuse)
+    answer = seqlab("train", "logger.wandb.mode=online", *TINY)
+    assert answer.code == 0
+    assert tried == ["online", "offline"]
+    assert "W&B cannot be reached (no route to host); going on offline" in answer.out
+    assert "W&B is not available (no route to host); the run folder has everything" in answer.out
+
+
+def test_a_tracker_that_dies_in_mid_run_is_a_warning(
+    seqlab: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Training ends well, says so once, and metrics.csv has all rows."""
+    from pytorch_lightning.loggers import WandbLogger
+
+    def fail(*_: object, **__: object) -> None:
+        raise ConnectionResetError("the service is gone")
+
+    monkeypatch.setattr(WandbLogger, "log_metrics", fail)
+    answer = seqlab("train", *TINY)
+    assert answer.code == 0
+    assert answer.out.count("W&B stopped listening (the service is gone)") == 1
+    (folder,) = find([tmp_path / "runs"])
+    assert "test/mse" in (folder / "metrics.csv").read_text()
+
+
+@pytest.mark.parametrize(("key", "mode"), [("0" * 40, "online"), (None, "offline")])
+def test_the_mode_follows_the_key(key: str | None, mode: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Online where a key is configured, else offline; never a prompt."""
+    if key:
+        monkeypatch.setenv("WANDB_API_KEY", key)
+    seen = []
+    monkeypatch.setattr(tracking.WandbRun, "_init", lambda self, run, mode: seen.append(mode))
+    tracking.WandbRun("seqlab")._start(Run({"id": "a", "runs_dir": str(tmp_path)}))
+    assert seen == [mode]
