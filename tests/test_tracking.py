@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +26,22 @@ def inspect(file: Path) -> dict[str, Any]:
     return json.loads(ended.stdout)
 
 
+def offline_file(root: Path) -> Path:
+    """The one offline run below a folder; wandb's own process may still be writing it."""
+    for _ in range(100):
+        files = [file for file in (root / "wandb").glob("offline-run-*/*.wandb") if not file.is_symlink()]
+        if files and inspect(files[0].resolve()).get("state") != "running":
+            break
+        time.sleep(0.1)
+    (file,) = files
+    return file
+
+
 def test_an_offline_run_is_named_grouped_and_closed_as_the_run_folder_says(seqlab: Command, tmp_path: Path) -> None:
     """Id = run id; the whole configuration; test metrics; state finished. A failed run's state is failed."""
     assert seqlab("train", "data=translation", *TINY).code == 0
     (folder,) = find([tmp_path / "runs"])
-    (file,) = [f for f in (tmp_path / "runs" / "wandb").glob("offline-run-*/*.wandb") if not f.is_symlink()]
+    file = offline_file(tmp_path / "runs")
     assert file.name == f"run-{folder.name}.wandb"
     told = json.dumps(inspect(file.resolve()))
     assert folder.name in told
@@ -53,7 +65,7 @@ def test_a_diverged_run_is_closed_as_failed(seqlab: Command, tmp_path: Path) -> 
     ]
     tiny = [word for word in TINY if "limit_train" not in word]
     assert seqlab("train", *wild, *tiny).code == 3
-    (file,) = [f for f in (tmp_path / "runs" / "wandb").glob("offline-run-*/*.wandb") if not f.is_symlink()]
+    file = offline_file(tmp_path / "runs")
     assert '"failed"' in json.dumps(inspect(file.resolve()))
 
 

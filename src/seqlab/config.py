@@ -88,7 +88,7 @@ def freeze(config: DictConfig, hydra: DictConfig) -> Run:
     Raises:
         ConfigError: an unknown key, a wrong type, a number out of range, a missing value, a class that does not exist.
     """
-    overrides = tuple(hydra.overrides.task)
+    overrides = tuple(OmegaConf.to_container(hydra.overrides.task, resolve=False))  # type: ignore[arg-type]
     chosen = {group: hydra.runtime.choices.get(group) for group in CHOICES}
     config_dir = _given_dir(hydra)
     plugin_path = [str(config_dir)] if config_dir else []

@@ -112,11 +112,12 @@ class WandbRun:
         import wandb
 
         choices = run.config["choices"]
-        os.environ.setdefault("WANDB_DATA_DIR", str(Path(run.config["runs_dir"], "wandb").resolve()))
+        root = str(Path(run.config["runs_dir"]).resolve())  # wandb's own process may have another working directory
+        os.environ.setdefault("WANDB_DATA_DIR", str(Path(root, "wandb")))
         started = wandb.init(
             project=self.project,
             entity=self.entity,
-            dir=run.config["runs_dir"],
+            dir=root,
             id=run.id,
             name=run.id,
             group=run.config["group"],
