@@ -166,15 +166,13 @@ def list_options(arguments: Sequence[str]) -> None:
     given = parser.parse_args(arguments)
     from seqlab import plugins
 
-    groups = plugins.groups(given.config_dir)
-    if given.group and given.group not in groups:
-        raise ConfigError(
-            f"{given.group}: no such group.{suggestion(given.group, groups)} Available: {', '.join(groups)}."
-        )
-    for group in [given.group] if given.group else groups:
+    if given.group and given.group not in plugins.GROUPS:
+        hint = suggestion(given.group, plugins.GROUPS)
+        raise ConfigError(f"{given.group}: no such group.{hint} Available: {', '.join(plugins.GROUPS)}.")
+    for group in [given.group] if given.group else plugins.GROUPS:
         print(group)
         options = plugins.options(group, given.config_dir).values()
-        width = max(len(str(option)) for option in options)
+        width = max((len(str(option)) for option in options), default=0)
         for option in options:
             print(f"  {option!s:<{width}}  {option.about}".rstrip())
 

@@ -27,10 +27,7 @@ from seqlab.errors import ConfigError, InputError, suggestion
 from seqlab.runs import Run, group_of
 
 CONFIG_NAME = "train"
-CHOICES = ("data", "cell", "model", "task", "optimizer", "scheduler", "trainer", "callbacks", "logger", "experiment")
-"""The config groups, in the order in which data flows through them."""
-
-SPINE = (*CHOICES[:-1], "seed", "threads", "runs_dir")
+SPINE = (*plugins.GROUPS[:-1], "seed", "threads", "runs_dir")
 """The keys at the root of a configuration."""
 
 
@@ -89,7 +86,7 @@ def freeze(config: DictConfig, hydra: DictConfig) -> Run:
         ConfigError: an unknown key, a wrong type, a number out of range, a missing value, a class that does not exist.
     """
     overrides = tuple(OmegaConf.to_container(hydra.overrides.task, resolve=False))  # type: ignore[arg-type]
-    chosen = {group: hydra.runtime.choices.get(group) for group in CHOICES}
+    chosen = {group: hydra.runtime.choices.get(group) for group in plugins.GROUPS}
     config_dir = _given_dir(hydra)
     plugin_path = [str(config_dir)] if config_dir else []
     plugins.make_importable(plugin_path)
@@ -207,7 +204,7 @@ def _targets(node: Any, key: str = "") -> Iterator[tuple[str, str]]:
 
 
 def _is_choice(key: str) -> bool:
-    return key.partition("@")[0] in CHOICES or key.startswith("hydra/")
+    return key.partition("@")[0] in plugins.GROUPS or key.startswith("hydra/")
 
 
 @lru_cache(maxsize=64)

@@ -26,6 +26,10 @@ ENTRY_POINTS = "seqlab.configs"
 """The entry-point group: ``my_lab = "my_lab.conf"`` says where the package ``my_lab`` keeps its config groups."""
 
 
+GROUPS = ("data", "cell", "model", "task", "optimizer", "scheduler", "trainer", "callbacks", "logger", "experiment")
+"""The config groups, in the order in which data flows through them."""
+
+
 def conf_dir() -> Path:
     """Our own ``conf/``: beside the package in a wheel, at the repository's root in a clone."""
     here = Path(__file__).resolve().parent
@@ -123,12 +127,6 @@ def options(group: str, config_dir: Path | None = None) -> dict[str, Option]:
             providers = (*before.providers, provider) if before else (provider,)
             found[file.stem] = Option(file.stem, providers, before.file if before else file)
     return dict(sorted(found.items()))
-
-
-def groups(config_dir: Path | None = None) -> list[str]:
-    """The names of all config groups, without Hydra's own."""
-    names = {child.name for folder in folders(config_dir).values() for child in folder.iterdir() if child.is_dir()}
-    return sorted(name for name in names if name != "hydra" and options(name, config_dir))
 
 
 def target_fault(target: str) -> str | None:
