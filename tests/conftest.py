@@ -30,6 +30,16 @@ TINY = (
 )
 """A run of a moment."""
 
+WILD = (
+    "trainer=cpu",
+    "optimizer=sgd",
+    "optimizer.lr=1e30",
+    "trainer.gradient_clip_val=null",
+    "cell=vanilla",
+    "cell.nonlinearity=relu",
+)
+"""A run that diverges at once."""
+
 
 @pytest.fixture(autouse=True)
 def _alone(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:

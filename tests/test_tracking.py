@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from conftest import TINY, Command
+from conftest import TINY, WILD, Command
 from seqlab import tracking
 from seqlab.runs import Run, find
 
@@ -47,6 +47,7 @@ def test_an_offline_run_is_named_grouped_and_closed_as_the_run_folder_says(seqla
     assert folder.name in told
     assert folder.name.rpartition("-s")[0] in told
     assert "test/exact_match" in told
+    assert '"samples"' in told
     assert "forget_bias" in told
     assert '"finished"' in told
     pointer = json.loads((folder / "summary.json").read_text())["wandb"]
@@ -56,15 +57,7 @@ def test_an_offline_run_is_named_grouped_and_closed_as_the_run_folder_says(seqla
 
 def test_a_diverged_run_is_closed_as_failed(seqlab: Command, tmp_path: Path) -> None:
     """The exit state is true."""
-    wild = [
-        "optimizer=sgd",
-        "optimizer.lr=1e30",
-        "trainer.gradient_clip_val=null",
-        "cell=vanilla",
-        "cell.nonlinearity=relu",
-    ]
-    tiny = [word for word in TINY if "limit_train" not in word]
-    assert seqlab("train", *wild, *tiny).code == 3
+    assert seqlab("train", *WILD).code == 3
     file = offline_file(tmp_path / "runs")
     assert '"failed"' in json.dumps(inspect(file.resolve()))
 

@@ -83,6 +83,7 @@ def train(arguments: Sequence[str], program: str = "seqlab train") -> None:
     from yaml import YAMLError
 
     from seqlab import config, plugins
+    from seqlab.explain import explain
 
     plugins.register()
     OmegaConf.register_new_resolver("seqlab.scratch", _scratch, use_cache=True, replace=True)
@@ -91,7 +92,7 @@ def train(arguments: Sequence[str], program: str = "seqlab train") -> None:
     try:
         hydra.main(version_base="1.3", config_path=str(plugins.conf_dir()), config_name=config.CONFIG_NAME)(_job)()
     except (HydraException, OmegaConfBaseException, YAMLError) as error:
-        raise config.explain(error, arguments) from error
+        raise explain(error, arguments) from error
 
 
 def _is_override(word: str) -> bool:

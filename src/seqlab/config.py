@@ -6,9 +6,7 @@ in the YAML, a value must be of the type that the YAML's default has, and a ``_t
 
 from __future__ import annotations
 
-import argparse
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -16,14 +14,12 @@ from typing import Any
 
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.errors import ConfigCompositionException, MissingConfigException, OverrideParseException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import InterpolationResolutionError, OmegaConfBaseException
-from yaml import YAMLError
+from omegaconf.errors import InterpolationResolutionError
 
 from seqlab import plugins
-from seqlab.errors import ConfigError, InputError, suggestion
+from seqlab.errors import ConfigError, suggestion
 from seqlab.runs import Run, group_of
 
 CONFIG_NAME = "train"
@@ -128,9 +124,10 @@ def _resolve(config: DictConfig) -> dict[str, Any]:
 
 def _check_choices(chosen: dict[str, str | None], config_dir: Path | None) -> None:
     for group in ("data", "cell", "model", "task"):
+        known = plugins.options(group, config_dir)
         if not chosen[group]:
-            raise ConfigError(f"{group}: nothing is chosen. Available: {_listed(plugins.options(group, config_dir))}.")
-        option = plugins.options(group, config_dir).get(str(chosen[group]))
+            raise ConfigError(f"{group}: nothing is chosen. Available: {plugins.listed(known)}.")
+        option = known.get(str(chosen[group]))
         if option and len(option.providers) > 1:
             raise ConfigError(
                 f"{group}={option.name} is offered by {' and by '.join(option.providers)}. Rename one of the two files."
@@ -146,11 +143,11 @@ def _check_keys(resolved: dict[str, Any]) -> None:
 def _check_types(resolved: dict[str, Any], overrides: tuple[str, ...]) -> None:
     """An overridden value must be of the type that it replaces; the trainer's keys are Lightning's to judge."""
     parsed = OverridesParser.create().parse_overrides(list(overrides))
-    choices = tuple(o.input_line for o in parsed if _is_choice(o.key_or_group))
+    choices = tuple(o.input_line for o in parsed if is_choice(o.key_or_group))
     defaults = _defaults(choices)
     for override in parsed:
         key = override.key_or_group
-        if override.is_delete() or override.is_add() or _is_choice(key) or key.startswith(("trainer.", "hydra")):
+        if override.is_delete() or override.is_add() or is_choice(key) or key.startswith(("trainer.", "hydra")):
             continue
         before, now = OmegaConf.select(defaults, key), OmegaConf.select(OmegaConf.create(resolved), key)
         if not _same_type(before, now):
@@ -203,7 +200,8 @@ def _targets(node: Any, key: str = "") -> Iterator[tuple[str, str]]:
                 yield from _targets(value, f"{key}.{name}" if key else name)
 
 
-def _is_choice(key: str) -> bool:
+def is_choice(key: str) -> bool:
+    """Whether an override's key chooses an option, and does not set a value."""
     return key.partition("@")[0] in plugins.GROUPS or key.startswith("hydra/")
 
 
@@ -212,68 +210,3 @@ def _defaults(choices: tuple[str, ...]) -> DictConfig:
     """The configuration that the chosen options alone give, before any value is overridden."""
     loader = GlobalHydra.instance().config_loader()
     return loader.load_configuration(CONFIG_NAME, list(choices), run_mode=RunMode.RUN, validate_sweep_overrides=False)
-
-
-def _listed(options: dict[str, plugins.Option]) -> str:
-    return ", ".join(map(str, options.values())) or "none"
-
-
-def explain(error: Exception, arguments: Sequence[str]) -> InputError:
-    """The one line that a person needs, for an exception that composing a configuration raised.
-
-    Args:
-        error: what Hydra, OmegaConf or the YAML reader raised.
-        arguments: the command, to name what was asked for.
-    """
-    text = str(error)
-    config_dir = _dir_argument(arguments)
-    if isinstance(error, MissingConfigException) and error.missing_cfg_file:
-        group, _, name = str(error.missing_cfg_file).rpartition("/")
-        known = plugins.options(group, config_dir)
-        noun = {"data": "data set"}.get(group, group)
-        return ConfigError(f"{group}={name}: no such {noun}.{suggestion(name, known)} Available: {_listed(known)}.")
-    if isinstance(error, OverrideParseException) or "Ambiguous value" in text:
-        if "Ambiguous value" in text:
-            wanted = text.splitlines()[0].rpartition("argument ")[2].strip("'")
-            return ConfigError(f"{wanted}: several values make a sweep. Add -m, or put the list in brackets.")
-        wanted = getattr(error, "override", "")
-        return ConfigError(f"{wanted}: not of the form key=value ({text.splitlines()[0]}).")
-    if isinstance(error, YAMLError):
-        mark = getattr(error, "problem_mark", None)
-        where = f"{mark.name}, line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
-        return ConfigError(f"{where}not valid YAML ({getattr(error, 'problem', text)}).")
-    unknown = re.search(r"Could not (?:override|append to|delete)[^']*'([^']+)'", text)
-    if unknown:
-        return _unknown_key(unknown[1], arguments)
-    if isinstance(error, ConfigCompositionException | OmegaConfBaseException):
-        cause = error.__cause__ if isinstance(error.__cause__, OmegaConfBaseException) else error
-        key = getattr(cause, "full_key", None)
-        return ConfigError(f"{f'{key}: ' if key else ''}{str(cause).splitlines()[0]}")
-    return ConfigError(text.splitlines()[0] if text else error.__class__.__name__)
-
-
-def _dir_argument(arguments: Sequence[str]) -> Path | None:
-    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    parser.add_argument("--config-dir", "-cd", type=Path)
-    return parser.parse_known_args(list(arguments))[0].config_dir
-
-
-def _unknown_key(key: str, arguments: Sequence[str]) -> ConfigError:
-    """Names the closest known key, and what its parent holds."""
-    from hydra import compose, initialize_config_dir
-
-    choices = [argument for argument in arguments if _is_choice(argument.partition("=")[0])]
-    try:
-        with initialize_config_dir(str(plugins.conf_dir()), version_base="1.3"):
-            known = compose(CONFIG_NAME, [choice for choice in choices if "," not in choice])
-    except Exception:  # the choices are at fault too; the person will hear of them next
-        return ConfigError(f"{key}: no such key.")
-    parent = key.rpartition(".")[0]
-    node = OmegaConf.select(known, parent) if parent else known
-    names = [str(child) for child in node] if isinstance(node, DictConfig) else []
-    if not names:
-        return _unknown_key(parent, arguments) if parent else ConfigError(f"{key}: no such key.")
-    prefix = f"{parent}." if parent else ""
-    available = ", ".join(name for name in names if name not in ("_target_", "_partial_", "defaults"))
-    hint = suggestion(key, [prefix + child for child in names])
-    return ConfigError(f"{key}: no such key.{hint} Available{f' in {parent}' if parent else ''}: {available}.")

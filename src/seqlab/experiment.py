@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import logging
-import math
-import platform
-import subprocess
-import time
 import traceback
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,14 +17,13 @@ from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from pytorch_lightning.accelerators import CUDAAccelerator, MPSAccelerator
 from pytorch_lightning.callbacks import Callback, ModelCheckpoint, ProgressBar
-from pytorch_lightning.loggers import Logger
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
-from seqlab import tracking
+from seqlab import facts, tracking
 from seqlab.cells import base as cells
 from seqlab.data.base import SequenceData
 from seqlab.errors import ConfigError, Diverged, Interrupted, SeqlabError
-from seqlab.plugins import conf_dir, make_importable
+from seqlab.plugins import make_importable
 from seqlab.runs import Run
 from seqlab.tasks.base import SequenceTask
 
@@ -63,12 +57,14 @@ def make(run: Run) -> Mapping[str, Any]:
     torch.set_num_threads(run.config["threads"])
     _quiet()
     with ExitStack() as held:
-        prepared = run.folder.is_dir()
+        prepared = run.folder.is_dir()  # by a sweep, or by an earlier try
         if prepared:
             held.enter_context(_kept(run))
         if run.finished and run.summary:
-            log.info("%s: finished already, %s", run.id, headline(run.summary))
+            log.info("%s: finished already, %s", run.id, facts.headline(run.summary))
             return run.summary
+        if prepared:
+            run.prepare()
         built = build(run.config)
         if not prepared:
             run.prepare()
@@ -86,7 +82,7 @@ def build(config: Mapping[str, Any]) -> Built:
     _check_device(config["trainer"])
     with _blamed_on("cell", config):
         cell = instantiate(config["cell"], _convert_="all")
-        cells.check(cell, config["choices"]["cell"])
+        state_size = cells.check(cell, config["choices"]["cell"])
     pl.seed_everything(config["seed"], workers=True, verbose=False)
     data = _construct("data", config)
     data.prepare_data()
@@ -99,14 +95,13 @@ def build(config: Mapping[str, Any]) -> Built:
     task = _construct("task", config, model=model, spec=data.spec, optimizer=optimizer, scheduler=scheduler)
     with _blamed_on("optimizer", config):
         task.configure_optimizers()
-    return Built(data, task, cells.state_size(model.coded.cell, model.coded.input_size))
+    return Built(data, task, state_size)
 
 
 def _train(run: Run, built: Built) -> Mapping[str, Any]:
     """Trainer → loggers, callbacks → run folder."""
     config, data, task = run.config, built.data, built.task
     log.info("%s: %s parameters, state %d", run.id, f"{built.parameters:,}", built.state_size)
-    started = time.monotonic()
     with tracking.loggers(config["logger"] or {}, run) as loggers:
         callbacks = _callbacks(config, run.folder)
         trainer = _construct(
@@ -118,24 +113,24 @@ def _train(run: Run, built: Built) -> Mapping[str, Any]:
             enable_progress_bar=any(isinstance(callback, ProgressBar) for callback in callbacks),
         )
         best = _fit(trainer, task, data, run.last_checkpoint)
-        seconds = time.monotonic() - started
         validated = _validated(best) if best else _plain(trainer.callback_metrics)
         tested = trainer.test(task, datamodule=data, ckpt_path=best, weights_only=True, verbose=False)[0]
+        best_metrics = {name: value for name, value in validated.items() if name.startswith("val/")}
         summary = {
             "status": "finished",
-            **_facts(run, built, loggers),
-            "best": {name: value for name, value in validated.items() if name.startswith("val/")},
+            **facts.of_run(run, built.data),
+            "parameters": built.parameters,
+            "state_size": built.state_size,
+            "best": best_metrics,
             "test": tested,
             "steps": trainer.global_step,
             "epochs": trainer.current_epoch,
-            "seconds": round(seconds, 3),
-            "tokens_per_second": round(task.steps_seen / seconds, 1),
+            "seconds": round(task.seconds, 3),
+            "tokens_per_second": round(task.positions_seen / task.seconds, 1),
+            "wandb": tracking.tell_best(loggers, best_metrics),
         }
-        for logger in loggers:
-            if isinstance(logger, tracking.TolerantWandbLogger):
-                logger.experiment.summary.update({f"best/{name}": value for name, value in summary["best"].items()})
     run.conclude(summary)
-    log.info("%s: finished, %s", run.id, headline(summary))
+    log.info("%s: finished, %s", run.id, facts.headline(summary))
     return summary
 
 
@@ -204,7 +199,7 @@ def _kept(run: Run) -> Iterator[None]:
             run.conclude(
                 {
                     "status": "diverged" if isinstance(error, Diverged) else "failed",
-                    **_identity(run),
+                    **facts.identity(run),
                     "error": str(told),
                     "traceback": traceback.format_exc(),
                 }
@@ -214,52 +209,7 @@ def _kept(run: Run) -> Iterator[None]:
 
 def _last_words(run: Run, error: Exception) -> str:
     line = str(error).strip().splitlines()[0] if str(error).strip() else ""
-    return f"{run.id}: {error.__class__.__name__}: {line} (traceback in {run.folder / 'summary.json'})"
-
-
-def _identity(run: Run) -> dict[str, Any]:
-    choices = run.config["choices"]
-    return {
-        "id": run.id,
-        "group": run.config["group"],
-        "data": choices["data"],
-        "cell": choices["cell"],
-        "seed": run.config["seed"],
-    }
-
-
-def _facts(run: Run, built: Built, loggers: list[Logger]) -> dict[str, Any]:
-    """Everything that is true of a run before its numbers are."""
-    spec = built.data.spec
-    told = [logger.describe() for logger in loggers if isinstance(logger, tracking.TolerantWandbLogger)]
-    return {
-        **_identity(run),
-        "metric": {"name": spec.metric.name, "goal": spec.metric.goal, "unit": spec.metric.unit},
-        "references": dict(spec.references),
-        "parameters": built.parameters,
-        "state_size": built.state_size,
-        "fingerprint": built.data.fingerprint,
-        "commit": _commit(),
-        "environment": {
-            "python": platform.python_version(),
-            "torch": torch.__version__,
-            "lightning": pl.__version__,
-            "platform": platform.platform(),
-            "instructions": torch.backends.cpu.get_cpu_capability(),
-            "threads": torch.get_num_threads(),
-        },
-        "wandb": told[0] if told else None,
-        "ended": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
-
-
-def _commit() -> str | None:
-    """The clone's commit, with ``-dirty`` where files differ; ``None`` for an installed package."""
-    command = ["git", "-C", str(conf_dir()), "describe", "--always", "--dirty", "--abbrev=12"]
-    try:
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return None
+    return f"{error.__class__.__name__}: {line} (traceback in {run.folder / 'summary.json'})"
 
 
 def _validated(checkpoint: str) -> dict[str, float]:
@@ -269,14 +219,6 @@ def _validated(checkpoint: str) -> dict[str, float]:
 
 def _plain(metrics: Mapping[str, Any]) -> dict[str, float]:
     return {name: float(value) for name, value in metrics.items()}
-
-
-def headline(summary: Mapping[str, Any]) -> str:
-    """The main metric beside what chance scores: ``test/mse 0.00031 (chance 0.1667), 17 s``."""
-    name = f"test/{summary['metric']['name']}"
-    references = ", ".join(f"{kind} {value:.4g}" for kind, value in summary["references"].items())
-    value = summary["test"].get(name, math.nan)
-    return f"{name} {value:.4g}{f' ({references})' if references else ''}, {summary['seconds']:.0f} s"
 
 
 def _quiet() -> None:

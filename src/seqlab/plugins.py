@@ -10,7 +10,7 @@ import ast
 import importlib.util
 import sys
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import entry_points
@@ -127,6 +127,11 @@ def options(group: str, config_dir: Path | None = None) -> dict[str, Option]:
             providers = (*before.providers, provider) if before else (provider,)
             found[file.stem] = Option(file.stem, providers, before.file if before else file)
     return dict(sorted(found.items()))
+
+
+def listed(options: Mapping[str, Option]) -> str:
+    """The options as a message names them."""
+    return ", ".join(map(str, options.values())) or "none"
 
 
 def target_fault(target: str) -> str | None:

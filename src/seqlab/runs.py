@@ -134,7 +134,9 @@ class Run:
         return path if path.is_file() else None
 
     def prepare(self) -> None:
-        """Make the folder with its configuration in it. Whoever has the folder can make the run.
+        """Make the folder with its configuration in it, so that whoever has the folder can make the run.
+
+        What an earlier, unfinished try said of itself no longer holds, and is taken away.
 
         Raises:
             OutputError: the folder cannot be made or written.
@@ -143,6 +145,8 @@ class Run:
             self.folder.mkdir(parents=True, exist_ok=True)
             write_atomically(self.folder / NAMES["config"], yaml.safe_dump(self.config, sort_keys=False))
             write_atomically(self.folder / NAMES["overrides"], yaml.safe_dump(list(self.overrides)))
+            if not self.finished:
+                (self.folder / NAMES["summary"]).unlink(missing_ok=True)
         except OSError as error:
             raise OutputError(
                 f"runs_dir={self.config['runs_dir']}: cannot write there ({error.strerror}). "

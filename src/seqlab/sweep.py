@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from typing import Any
 
-from seqlab.errors import SweepFailed
+from seqlab.errors import Interrupted, SweepFailed
 from seqlab.runs import NAMES, Run, is_leased
 
 log = logging.getLogger(__name__)
@@ -30,6 +30,7 @@ def make_all(runs: Sequence[Run], workers: int | None = None) -> list[Mapping[st
         workers: how many processes at once; ``None`` for one per core.
 
     Raises:
+        Interrupted: a person stopped it.
         SweepFailed: after all have ended, if some failed; the message lists each with its cause.
         OutputError: the folders cannot be made.
     """
@@ -46,20 +47,19 @@ def make_all(runs: Sequence[Run], workers: int | None = None) -> list[Mapping[st
     )
     started = time.monotonic()
     summaries = {run.id: _summary(run) for run in runs if run.finished}
-    with ThreadPoolExecutor(workers or len(os.sched_getaffinity(0))) as pool:
-        made = {pool.submit(_make, run): run for run in todo}
+    pool = ThreadPoolExecutor(workers or len(os.sched_getaffinity(0)))
+    made = {pool.submit(_make, run): run for run in todo}
+    try:
         for done, future in enumerate(as_completed(made), start=1):
-            left = (len(todo) - done) * (time.monotonic() - started) / done
             run, summary = made[future], future.result()
             summaries[run.id] = summary
-            log.info(
-                "[%d/%d] %s: %s%s",
-                done,
-                len(todo),
-                run.id,
-                _outcome(summary),
-                f"; about {left:.0f} s left" * (left > 0),
-            )
+            left = (len(todo) - done) * (time.monotonic() - started) / done
+            more = f"; about {left:.0f} s left" if done < len(todo) else ""
+            log.info("[%d/%d] %s: %s%s", done, len(todo), run.id, _outcome(summary), more)
+    except KeyboardInterrupt:  # the processes that are running have had it too, and keep what they have
+        pool.shutdown(cancel_futures=True)
+        raise Interrupted("sweep interrupted. The same command makes what is missing.") from None
+    pool.shutdown()
     failed = {run.id: summaries[run.id] for run in runs if summaries[run.id]["status"] != "finished"}
     if failed:
         causes = "\n".join(f"  {name}: {_outcome(summary)}" for name, summary in failed.items())
@@ -72,7 +72,6 @@ def make_all(runs: Sequence[Run], workers: int | None = None) -> list[Mapping[st
 
 def _make(run: Run) -> Mapping[str, Any]:
     """One run in a child process, its output in the run folder."""
-    (run.folder / NAMES["summary"]).unlink(missing_ok=True)  # of an earlier, failed try
     with (run.folder / NAMES["log"]).open("a", encoding="utf-8") as output:
         command = [sys.executable, "-m", "seqlab", "resume", str(run.folder)]
         threads = str(run.config["threads"])

@@ -10,7 +10,7 @@ from __future__ import annotations
 import csv
 import logging
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from netrc import NetrcParseError, netrc
@@ -44,6 +44,15 @@ def loggers(entries: Mapping[str, Any], run: Run) -> Iterator[list[Logger]]:
             opened = stack.enter_context(tracker.open(run)) if isinstance(tracker, WandbRun) else tracker
             made += [opened] if opened else []
         yield made
+
+
+def tell_best(loggers: Sequence[Logger], metrics: Mapping[str, float]) -> dict[str, Any] | None:
+    """Tell W&B the metrics of the chosen checkpoint, and return where its run is; ``None`` where there is none."""
+    for logger in loggers:
+        if isinstance(logger, TolerantWandbLogger):
+            logger.tell_best(metrics)
+            return logger.where()
+    return None
 
 
 def metrics_file(run: Run) -> CSVLogger:
@@ -155,7 +164,11 @@ class TolerantWandbLogger(WandbLogger):
         """Logs a table, or warns once and stops logging."""
         self._try(super().log_text, key, *table, **named)
 
-    def describe(self) -> dict[str, Any]:
+    def tell_best(self, metrics: Mapping[str, float]) -> None:
+        """Writes the metrics of the chosen checkpoint into the W&B summary, under ``best/``."""
+        self._try(self.experiment.summary.update, {f"best/{name}": value for name, value in metrics.items()})
+
+    def where(self) -> dict[str, Any]:
         """Where the W&B run is: what ``summary.json`` points to."""
         run = self.experiment
         return {

@@ -65,8 +65,8 @@ def state_size(cell: nn.Module, input_size: int) -> int:
     return sum(part.numel() for part in tensors(state))
 
 
-def check(make: MakeCell, name: str) -> None:
-    """Try a cell on a batch of two sequences of three steps, before any data is loaded.
+def check(make: MakeCell, name: str) -> int:
+    """Try a cell on a batch of two sequences of three steps, before any data is loaded; its state size if it passes.
 
     Args:
         make: builds the cell for an input size.
@@ -96,3 +96,4 @@ def check(make: MakeCell, name: str) -> None:
                 raise ConfigError(
                     f"{blame} returned h {shape} for x {tuple(x.shape)}; expected (B, T, H) = {(B, T, H)}."
                 )
+    return state_size(cell, D)

@@ -54,7 +54,7 @@ def _table(data: str, groups: Sequence[Group]) -> Table:
         padding=(0, 1, 0, 0),
         show_edge=False,
     )
-    table.add_column("cell")
+    table.add_column("cell", min_width=13)
     for name in ("test", "validation", "n", "parameters", "state", "seconds"):
         table.add_column(name, justify="right", no_wrap=True)
     for group in sorted(groups, key=lambda group: _rank(group, sign)):
@@ -87,7 +87,7 @@ def _row(group: Group) -> tuple[str, ...]:
     return (
         group.label,
         written(mean(group.scores("test"))),
-        written(mean(group.scores("val"))),
+        f"{mean(group.scores('val')).value:.4g}",
         n,
         f"{first['parameters']:,}",
         f"{first['state_size']:,}",

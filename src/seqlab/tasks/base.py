@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from abc import ABC, abstractmethod
 from collections import defaultdict
 from collections.abc import Callable, Mapping
@@ -57,7 +58,7 @@ class SequenceTask(pl.LightningModule, ABC):
         self.make_optimizer, self.schedule = optimizer, dict(scheduler or {})
         self.means: dict[str, MeanMetric] = {}
         self.carried: dict[str, State] = {}
-        self.steps_seen = 0
+        self.positions_seen, self.seconds = 0, 0.0
 
     @abstractmethod
     def loss(self, batch: Batch, split: str) -> Tensor:
@@ -94,7 +95,7 @@ class SequenceTask(pl.LightningModule, ABC):
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """The loss; logged only on the steps that are written, since logging costs as much as a small step."""
         loss = self.loss(batch, "train")
-        self.steps_seen += batch[0].shape[0] * batch[0].shape[1]
+        self.positions_seen += batch[0].shape[0] * batch[0].shape[1]
         if (self.trainer.global_step + 1) % self.log_every == 0:
             self.log("train/loss", loss.detach())
         return loss
@@ -108,8 +109,18 @@ class SequenceTask(pl.LightningModule, ABC):
         self._add(batch, "test")
 
     def on_train_start(self) -> None:
-        """Learns how often Lightning writes."""
+        """Starts the clock, and learns how often Lightning writes."""
+        self.clock = time.monotonic()
         self.log_every = getattr(self.trainer, "log_every_n_steps", 50)
+
+    def on_train_end(self) -> None:
+        """Stops the clock."""
+        self._stop_clock()
+
+    def _stop_clock(self) -> None:
+        now = time.monotonic()
+        self.seconds += now - self.clock
+        self.clock = now
 
     def on_train_epoch_start(self) -> None:
         """A new epoch starts from the zero state."""
@@ -132,8 +143,16 @@ class SequenceTask(pl.LightningModule, ABC):
         self._end("test")
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """A checkpoint knows the metrics that it was chosen by."""
+        """A checkpoint knows the metrics that it was chosen by, and what it cost to get there."""
+        self._stop_clock()
+        checkpoint["cost"] = {"positions_seen": self.positions_seen, "seconds": self.seconds}
         checkpoint["metrics"] = {name: float(value) for name, value in self.trainer.callback_metrics.items()}
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """A run that goes on also goes on counting."""
+        if self.trainer.state.fn == "fit":
+            self.positions_seen = checkpoint["cost"]["positions_seen"]
+            self.seconds = checkpoint["cost"]["seconds"]
 
     def _begin(self, split: str) -> None:
         self.carried.pop(split, None)

@@ -1,0 +1,79 @@
+"""From Hydra's many exceptions to one line for a person."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from hydra.errors import ConfigCompositionException, MissingConfigException, OverrideParseException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
+
+from seqlab import plugins
+from seqlab.config import CONFIG_NAME, is_choice
+from seqlab.errors import ConfigError, InputError, suggestion
+
+
+def explain(error: Exception, arguments: Sequence[str]) -> InputError:
+    """The one line that a person needs, for an exception that composing a configuration raised.
+
+    Args:
+        error: what Hydra, OmegaConf or the YAML reader raised.
+        arguments: the command, to name what was asked for.
+    """
+    text = str(error)
+    config_dir = _dir_argument(arguments)
+    if isinstance(error, MissingConfigException) and error.missing_cfg_file:
+        group, _, name = str(error.missing_cfg_file).rpartition("/")
+        known = plugins.options(group, config_dir)
+        noun = {"data": "data set"}.get(group, group)
+        hint = suggestion(name, known)
+        return ConfigError(f"{group}={name}: no such {noun}.{hint} Available: {plugins.listed(known)}.")
+    if isinstance(error, OverrideParseException) or "Ambiguous value" in text:
+        if "Ambiguous value" in text:
+            wanted = text.splitlines()[0].rpartition("argument ")[2].strip("'")
+            return ConfigError(f"{wanted}: several values make a sweep. Add -m, or put the list in brackets.")
+        wanted = getattr(error, "override", "")
+        return ConfigError(f"{wanted}: not of the form key=value ({text.splitlines()[0]}).")
+    if isinstance(error, YAMLError):
+        mark = getattr(error, "problem_mark", None)
+        where = f"{mark.name}, line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
+        return ConfigError(f"{where}not valid YAML ({getattr(error, 'problem', text)}).")
+    unknown = re.search(r"Could not (?:override|append to|delete)[^']*'([^']+)'", text)
+    if unknown:
+        return _unknown_key(unknown[1], arguments)
+    if isinstance(error, ConfigCompositionException | OmegaConfBaseException):
+        cause = error.__cause__ if isinstance(error.__cause__, OmegaConfBaseException) else error
+        key = getattr(cause, "full_key", None)
+        return ConfigError(f"{f'{key}: ' if key else ''}{str(cause).splitlines()[0]}")
+    return ConfigError(text.splitlines()[0] if text else error.__class__.__name__)
+
+
+def _dir_argument(arguments: Sequence[str]) -> Path | None:
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--config-dir", "-cd", type=Path)
+    return parser.parse_known_args(list(arguments))[0].config_dir
+
+
+def _unknown_key(key: str, arguments: Sequence[str]) -> ConfigError:
+    """Names the closest known key, and what its parent holds."""
+    from hydra import compose, initialize_config_dir
+
+    choices = [argument for argument in arguments if is_choice(argument.partition("=")[0])]
+    try:
+        with initialize_config_dir(str(plugins.conf_dir()), version_base="1.3"):
+            known = compose(CONFIG_NAME, [choice for choice in choices if "," not in choice])
+    except Exception:  # the choices are at fault too; the person will hear of them next
+        return ConfigError(f"{key}: no such key.")
+    parent = key.rpartition(".")[0]
+    node = OmegaConf.select(known, parent) if parent else known
+    names = [str(child) for child in node] if isinstance(node, DictConfig) else []
+    if not names:
+        return _unknown_key(parent, arguments) if parent else ConfigError(f"{key}: no such key.")
+    prefix = f"{parent}." if parent else ""
+    available = ", ".join(name for name in names if name not in ("_target_", "_partial_", "defaults"))
+    hint = suggestion(key, [prefix + child for child in names])
+    return ConfigError(f"{key}: no such key.{hint} Available{f' in {parent}' if parent else ''}: {available}.")

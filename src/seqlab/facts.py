@@ -1,0 +1,70 @@
+"""What is true of a run beside its numbers: who it is, on what data, at which commit, on which machine."""
+
+from __future__ import annotations
+
+import math
+import platform
+import subprocess
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+
+from seqlab.data.base import SequenceData
+from seqlab.plugins import conf_dir
+from seqlab.runs import Run
+
+
+def identity(run: Run) -> dict[str, Any]:
+    """The names by which a run is found."""
+    choices = run.config["choices"]
+    return {
+        "id": run.id,
+        "group": run.config["group"],
+        "data": choices["data"],
+        "cell": choices["cell"],
+        "seed": run.config["seed"],
+    }
+
+
+def of_run(run: Run, data: SequenceData) -> dict[str, Any]:
+    """What was run, on what data, and where."""
+    return {
+        **identity(run),
+        "metric": asdict(data.spec.metric),
+        "references": dict(data.spec.references),
+        "fingerprint": data.fingerprint,
+        "commit": _commit(),
+        "environment": {
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            "lightning": pl.__version__,
+            "platform": platform.platform(),
+            "instructions": torch.backends.cpu.get_cpu_capability(),
+            "threads": torch.get_num_threads(),
+        },
+        "ended": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def _commit() -> str | None:
+    """The clone's commit, with ``-dirty`` where files differ; ``None`` for an installed package."""
+    clone = conf_dir().parent
+    if not (clone / ".git").exists():
+        return None
+    command = ["git", "-C", str(clone), "describe", "--always", "--dirty", "--abbrev=12"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def headline(summary: Mapping[str, Any]) -> str:
+    """The main metric beside what chance scores: ``test/mse 0.00031 (chance 0.1667), 17 s``."""
+    name = f"test/{summary['metric']['name']}"
+    references = ", ".join(f"{kind} {value:.4g}" for kind, value in summary["references"].items())
+    value = summary["test"].get(name, math.nan)
+    return f"{name} {value:.4g}{f' ({references})' if references else ''}, {summary['seconds']:.0f} s"
