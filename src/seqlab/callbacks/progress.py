@@ -21,17 +21,27 @@ class ProgressLines(pl.Callback):
         self.started = time.monotonic()
 
     def on_validation_end(self, trainer: Any, pl_module: Any) -> None:
-        """Says the step, the losses, the main metric and the time since the start."""
-        names = dict.fromkeys(["train/loss", "val/loss", f"val/{pl_module.spec.metric.name}"])
-        shown = [
-            f"{name} {float(trainer.callback_metrics[name]):.4g}" for name in names if name in trainer.callback_metrics
-        ]
+        """Says the step, the training loss, the main metric and the time since the start."""
         seconds = time.monotonic() - getattr(self, "started", time.monotonic())
-        log.info(
-            "epoch %3d  step %6d  %s  %.0f s", trainer.current_epoch + 1, trainer.global_step, "  ".join(shown), seconds
-        )
+        shown = "  ".join(f"{name} {value}" for name, value in _metrics(trainer, pl_module).items())
+        log.info("epoch %3d  step %6d  %s  %.0f s", trainer.current_epoch + 1, trainer.global_step, shown, seconds)
 
 
-def progress(**options: Any) -> pl.Callback:
-    """Lightning's own bar where a person watches, lines where a file does."""
-    return TQDMProgressBar(**options) if sys.stdout.isatty() else ProgressLines()
+class ProgressBar(TQDMProgressBar):
+    """Lightning's own bar, with the same numbers as the lines."""
+
+    def get_metrics(self, trainer: Any, pl_module: Any) -> dict[str, str]:  # type: ignore[override]
+        """What stands to the right of the bar."""
+        return _metrics(trainer, pl_module)
+
+
+def progress() -> pl.Callback:
+    """The bar where a person watches, lines where a file does."""
+    return ProgressBar() if sys.stdout.isatty() else ProgressLines()
+
+
+def _metrics(trainer: Any, task: Any) -> dict[str, str]:
+    """The training loss and the main metric, as far as they are known."""
+    names = ("train/loss", f"val/{task.spec.metric.name}")
+    known = trainer.callback_metrics
+    return {name: f"{float(known[name]):.4g}" for name in names if name in known}

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 
 from seqlab.data.base import fingerprint
 from seqlab.errors import DataError, suggestion
+
+
+def quiet_datasets() -> None:
+    """No bars and no warnings from the library that reads files; its errors come to us."""
+    import datasets
+
+    datasets.disable_progress_bars()
+    for name in ("datasets", "huggingface_hub"):
+        logging.getLogger(name).setLevel(logging.ERROR)
 
 
 def existing(files: str | Sequence[str]) -> list[Path]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
@@ -182,8 +181,7 @@ def _read_text_table(path: Path) -> pd.DataFrame:
         if cell and len(cell) != len(names):
             raise DataError(f"{path}, row {row}: {len(cell)} fields; expected {len(names)}, as in the header.")
     as_written = datasets.Features({name: datasets.Value("string") for name in names})
-    datasets.disable_progress_bars()
-    logging.getLogger("datasets").setLevel(logging.ERROR)
+    named.quiet_datasets()
     try:
         rows = datasets.load_dataset(
             "csv",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import math
 import re
 from collections import Counter
@@ -103,8 +102,7 @@ class Text(SequenceData):
         """One row per line (or per row of the hub's data set) for each split, in a column called text."""
         import datasets
 
-        datasets.disable_progress_bars()
-        logging.getLogger("datasets").setLevel(logging.ERROR)
+        named.quiet_datasets()
         if self.name is not None:
             return self._cut(_from_hub(datasets, self.name, self.config, self.column))
         if self.files is not None:
