@@ -50,6 +50,13 @@ def test_extreme_logits_stay_finite() -> None:
     assert z.grad.isfinite().all()
 
 
+def test_half_precision_logits_are_summed_in_single_precision() -> None:
+    """As PyTorch's own cross-entropy does under autocast."""
+    z = logits(64, 500).detach().bfloat16()
+    y = torch.randint(500, (64,), generator=torch.Generator().manual_seed(1))
+    assert cross_entropy(z, y).item() == pytest.approx(F.cross_entropy(z.float(), y).item(), rel=1e-6)
+
+
 def test_nothing_to_predict_costs_nothing() -> None:
     """A batch in which no position counts has loss zero and no gradient."""
     z = logits(2, 3)

@@ -71,4 +71,6 @@ def cross_entropy(z: Tensor, y: Tensor) -> Tensor:
         z: logits (…, K).
         y: target ids (…) of int64.
     """
+    if z.dtype in (torch.bfloat16, torch.float16):
+        z = z.float()  # mixed precision: sums of exponentials need more digits than that
     return CrossEntropy.apply(z.reshape(-1, z.shape[-1]), y.reshape(-1))

@@ -19,8 +19,7 @@ WIDTH = 80
 FLOOR = "best"
 """The name of the reference that no predictor can beat."""
 
-LEGEND = """
-Mean over n seeds ± half its 95 % t-interval; checkpoints chosen on validation;
+LEGEND = """Mean over n seeds ± half its 95 % t-interval; checkpoints chosen on validation;
 test is read once per run. * is the best reference that needs no training."""
 
 
