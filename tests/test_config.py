@@ -128,22 +128,6 @@ def test_quick_answers_import_nothing_heavy(arguments: list[str], tmp_path: Path
     assert ended.returncode == 0, ended.stderr
 
 
-def test_a_reader_that_has_seen_enough_is_no_failure(tmp_path: Path) -> None:
-    """As in ``seqlab list | head``, where the pipe is closed before we have written all."""
-    with subprocess.Popen(
-        [sys.executable, "-m", "seqlab", "list"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        cwd=tmp_path,
-    ) as listing:
-        assert listing.stdout is not None
-        assert listing.stderr is not None
-        listing.stdout.close()
-        assert listing.stderr.read() == ""
-    assert listing.returncode == 0
-
-
 def test_every_option_of_every_group_composes_and_its_classes_exist(seqlab: Command) -> None:
     """No YAML names a class that is not there, and each says how it is used and what it is."""
     assert {folder.name for folder in plugins.conf_dir().iterdir() if folder.is_dir()} - {"hydra", "local"} == set(

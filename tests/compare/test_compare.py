@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -103,6 +105,22 @@ def test_failed_diverged_and_missing_seeds_are_shown(seqlab: Command, tmp_path: 
         "-s4: interrupted: it was stopped",
     ):
         assert word in out
+
+
+def test_a_reader_that_has_seen_enough_is_no_failure(tmp_path: Path) -> None:
+    """As in ``seqlab compare runs | head -1``, where the pipe is closed before all is written."""
+    put(tmp_path / "runs", "lstm", 1, 0.001)
+    with subprocess.Popen(
+        [sys.executable, "-m", "seqlab", "compare", "runs"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        cwd=tmp_path,
+    ) as comparison:
+        assert comparison.stdout is not None
+        assert comparison.stderr is not None
+        comparison.stdout.close()
+        assert comparison.stderr.read() == b""
+    assert comparison.returncode == 0
 
 
 def test_what_differs_names_the_row(tmp_path: Path) -> None:

@@ -23,11 +23,19 @@ LEGEND = """Mean over n seeds ± half its 95 % t-interval; checkpoints chosen on
 test is read once per run. * is the best reference that needs no training."""
 
 
-def show(found: Mapping[str, Sequence[Group]], console: Console | None = None) -> None:
+class Terminal(Console):
+    """A console that leaves it to the command line what a closed pipe means."""
+
+    def on_broken_pipe(self) -> None:
+        """Nobody is reading any more."""
+        raise BrokenPipeError
+
+
+def show(found: Mapping[str, Sequence[Group]]) -> None:
     """Print one table per data set, and below them the runs that did not finish, with their causes."""
-    console = console or Console(highlight=False, soft_wrap=False)
+    console = Terminal(highlight=False)
     if not console.is_terminal:
-        console = Console(highlight=False, width=WIDTH, file=console.file)
+        console.width = WIDTH
     for data, groups in found.items():
         console.print(_table(data, groups))
         console.print()
