@@ -16,6 +16,10 @@ WIDTH = 80
 """Columns where the output is not a terminal, so that a file reads as a terminal does."""
 
 
+COLUMNS = ("test", "validation", "n", "parameters", "state", "seconds")
+NARROW = ("test", "n")
+"""What is shown of each group; less where there is no room."""
+
 FLOOR = "best"
 """The name of the reference that no predictor can beat."""
 
@@ -37,17 +41,17 @@ def show(found: Mapping[str, Sequence[Group]]) -> None:
     if not console.is_terminal:
         console.width = WIDTH
     for data, groups in found.items():
-        console.print(_table(data, groups))
+        console.print(_table(data, groups, COLUMNS if console.width >= WIDTH else NARROW))
         console.print()
-    lost = [(group, record) for groups in found.values() for group in groups for record in group.unfinished]
+    lost = [record for groups in found.values() for group in groups for record in group.unfinished]
     if lost:
         console.print("Without a result:", style="bold")
-        for _, record in lost:
+        for record in lost:
             console.print(f"  {record.config['id']}: {record.status}: {record.cause}", soft_wrap=True, markup=False)
     console.print(LEGEND, style="dim", soft_wrap=True)
 
 
-def _table(data: str, groups: Sequence[Group]) -> Table:
+def _table(data: str, groups: Sequence[Group], columns: Sequence[str]) -> Table:
     ended = [record for group in groups for record in group.finished]
     metric = ended[0].summary["metric"] if ended else {"name": "score", "goal": "min", "unit": ""}
     references = ended[0].summary["references"] if ended else {}
@@ -62,10 +66,11 @@ def _table(data: str, groups: Sequence[Group]) -> Table:
         show_edge=False,
     )
     table.add_column("cell", min_width=13)
-    for name in ("test", "validation", "n", "parameters", "state", "seconds"):
+    for name in columns:
         table.add_column(name, justify="right", no_wrap=True)
     for group in sorted(groups, key=lambda group: _rank(group, sign)):
-        table.add_row(*_row(group))
+        row = _row(group)
+        table.add_row(group.label, *(row.get(name, "-") for name in columns))
     table.add_section()
     naive = [name for name in references if name != FLOOR]
     strongest = min(naive, key=lambda name: sign * references[name], default=None)
@@ -84,22 +89,20 @@ def _rank(group: Group, sign: int) -> float:
     return math.inf if math.isnan(value) else sign * value
 
 
-def _row(group: Group) -> tuple[str, ...]:
+def _row(group: Group) -> dict[str, str]:
+    """What stands in each column; nothing in the columns of a result that there is not."""
     ended = group.finished
-    n = f"{len(ended)}" if not group.unfinished else f"{len(ended)} of {len(group.records)}"
     if not ended:
-        return group.label, "-", "-", n, "-", "-", "-"
+        return {"n": f"0 of {len(group.records)}"}
     first = ended[0].summary
-    seconds = sum(record.summary["seconds"] for record in ended) / len(ended)
-    return (
-        group.label,
-        written(mean(group.scores("test"))),
-        f"{mean(group.scores('val')).value:.4g}",
-        n,
-        f"{first['parameters']:,}",
-        f"{first['state_size']:,}",
-        f"{seconds:.1f}",
-    )
+    return {
+        "test": written(mean(group.scores("test"))),
+        "validation": f"{mean(group.scores('val')).value:.4g}",
+        "n": f"{len(ended)} of {len(group.records)}" if group.unfinished else str(len(ended)),
+        "parameters": f"{first['parameters']:,}",
+        "state": f"{first['state_size']:,}",
+        "seconds": f"{mean([record.summary['seconds'] for record in ended]).value:.1f}",
+    }
 
 
 def written(mean: Mean) -> str:
