@@ -47,7 +47,7 @@ def make_all(runs: Sequence[Run], workers: int | None = None) -> list[Mapping[st
     )
     started = time.monotonic()
     summaries = {run.id: _summary(run) for run in runs if run.finished}
-    pool = ThreadPoolExecutor(workers or len(os.sched_getaffinity(0)))
+    pool = ThreadPoolExecutor(workers or cores())
     made = {pool.submit(_make, run): run for run in todo}
     try:
         for done, future in enumerate(as_completed(made), start=1):
@@ -68,6 +68,11 @@ def make_all(runs: Sequence[Run], workers: int | None = None) -> list[Mapping[st
             f"{len(failed)} of {len(runs)} runs did not finish:\n{causes}", exit_code=3 if diverged else 1
         )
     return [summaries[run.id] for run in runs]
+
+
+def cores() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _make(run: Run) -> Mapping[str, Any]:
