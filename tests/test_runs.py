@@ -42,6 +42,7 @@ def test_identity_holds_what_can_change_the_result_and_nothing_else() -> None:
         config(runs_dir="/elsewhere"),
         config(logger={"wandb": {}}),
         config(threads=4),
+        config(trainer={"devices": 1, "max_epochs": 2.0}),
         config(trainer={"devices": 4, "max_epochs": 2, "accelerator": "gpu"}),
     ]
     assert {group_of(c, "adding", "lstm") for c in same} == {identity}
@@ -87,6 +88,18 @@ def test_the_same_command_again_finds_its_run_finished(train: Command, tmp_path:
     assert len(find([tmp_path])) == 2
 
 
+def test_a_trial_is_made_again_and_is_no_result(train: Command, seqlab: Command) -> None:
+    """trainer=debug is for finding faults: it runs whenever asked, and compare leaves it out."""
+    tiny = ["cell.hidden_size=4"]
+    train(tiny=TINY)
+    for _ in range(2):
+        answer = train("trainer=debug", tiny=tiny)
+        assert answer.code == 0
+        assert "finished already" not in answer.out
+    assert "  1  " in seqlab("compare", "runs").out
+    assert "hidden_size" not in seqlab("compare", "runs").out
+
+
 def test_checkpoints_load_without_running_code(train: Command, tmp_path: Path) -> None:
     """Tensors, numbers, texts, lists and mappings alone; and the metrics that the best was chosen by."""
     train()
@@ -122,7 +135,8 @@ def test_an_interrupted_run_goes_on_from_its_last_checkpoint(
     (tmp_path / "mine" / "tired.py").write_text(TIRED)
     (tmp_path / "mine" / "cell" / "tired.yaml").write_text("_target_: tired.Tired\n_partial_: true\nhidden_size: 4\n")
     tiny = [word for word in TINY if "max_epochs" not in word]
-    command = ["--config-dir", "mine", "cell=tired", "trainer.max_epochs=3"]
+    # "best" is what never comes back here, so that the best checkpoint is not also the last
+    command = ["--config-dir", "mine", "cell=tired", "trainer.max_epochs=3", "callbacks.checkpoint.mode=max"]
     before = signal.getsignal(signal.SIGINT)
     answer = train(*command, tiny=tiny)
     signal.signal(signal.SIGINT, before)  # Lightning ignores further ones while it shuts down
@@ -139,6 +153,14 @@ def test_an_interrupted_run_goes_on_from_its_last_checkpoint(
     rows = (folder / "metrics.csv").read_text().splitlines()
     assert len(earned) == 2
     assert len(rows) == 1 + 3 + 1  # the header, three validations, the test
+    assert train(*command, "runs_dir=uninterrupted", tiny=tiny).code == 0
+    other = json.loads((only_run(tmp_path / "uninterrupted") / "summary.json").read_text())
+    last = [
+        torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
+        for run in (folder, tmp_path / "uninterrupted" / folder.name)
+    ]
+    assert all(torch.equal(last[0][name], last[1][name]) for name in last[0])
+    assert other["best"] == json.loads((folder / "summary.json").read_text())["best"]
 
 
 def test_the_cost_of_a_run_counts_what_came_before_an_interruption(train: Command, tmp_path: Path) -> None:

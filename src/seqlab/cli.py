@@ -92,7 +92,7 @@ def train(arguments: Sequence[str], program: str = "seqlab train") -> None:
     sys.argv = [program, *sorted(arguments, key=_is_override)]  # Hydra wants its flags first
     try:
         hydra.main(version_base="1.3", config_path=str(plugins.conf_dir()), config_name=config.CONFIG_NAME)(_job)()
-    except (HydraException, OmegaConfBaseException, YAMLError) as error:
+    except (HydraException, OmegaConfBaseException, YAMLError, ValueError) as error:
         raise explain(error, arguments) from error
 
 
@@ -168,6 +168,8 @@ def list_options(arguments: Sequence[str]) -> None:
     given = parser.parse_args(arguments)
     from seqlab import plugins
 
+    if given.config_dir and not given.config_dir.is_dir():
+        raise ConfigError(f"--config-dir {given.config_dir}: no such folder.")
     if given.group and given.group not in plugins.GROUPS:
         hint = suggestion(given.group, plugins.GROUPS)
         raise ConfigError(f"{given.group}: no such group.{hint} Available: {', '.join(plugins.GROUPS)}.")

@@ -36,18 +36,21 @@ class Range:
     high: float = float("inf")
     open: bool = False
     optional: bool = False
+    also: tuple[float, ...] = ()
 
     def __contains__(self, value: object) -> bool:
         if value is None:
             return self.optional
         if isinstance(value, bool) or not isinstance(value, int | float) or not isinstance(value, int | self.kind):
             return False
-        return (self.low < value if self.open else self.low <= value) and value < self.high
+        above = self.low < value if self.open else self.low <= value
+        return value in self.also or (above and value < self.high)
 
     def __str__(self) -> str:
         noun = "an integer" if self.kind is int else "a number"
         bound = f"{'above' if self.open else 'of at least'} {self.low:g}"
-        return f"{noun} {bound}{f' and below {self.high:,.0f}' if self.high < float('inf') else ''}"
+        below = f" and below {self.high:,.0f}" if self.high < float("inf") else ""
+        return f"{noun} {bound}{below}{''.join(f', or {value:g}' for value in self.also)}"
 
 
 RANGES = {
@@ -58,13 +61,17 @@ RANGES = {
     "data.train_size": Range(int, 1),
     "data.val_size": Range(int, 1),
     "data.test_size": Range(int, 1),
+    "data.vocabulary_size": Range(int, 1, optional=True),
+    "data.days": Range(int, 1),
+    "data.folds": Range(int, 1),
+    "model.embedding_size": Range(int, 1, optional=True),
     "cell.hidden_size": Range(int, 1, 1_000_000),
     "cell.num_layers": Range(int, 1),
     "cell.dropout": Range(float, 0, 1),
     "optimizer.lr": Range(float, 0, open=True),
     "optimizer.weight_decay": Range(float, 0),
-    "trainer.max_epochs": Range(int, -1, optional=True),
-    "trainer.max_steps": Range(int, -1),
+    "trainer.max_epochs": Range(int, 1, optional=True, also=(-1,)),
+    "trainer.max_steps": Range(int, 1, also=(-1,)),
     "trainer.accumulate_grad_batches": Range(int, 1),
     "trainer.gradient_clip_val": Range(float, 0, open=True, optional=True),
 }

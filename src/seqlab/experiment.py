@@ -80,6 +80,7 @@ def build(config: Mapping[str, Any]) -> Built:
         DataError: the data cannot be used.
     """
     _check_device(config["trainer"])
+    _construct("trainer", config, logger=False, enable_checkpointing=False)  # refuses what it cannot use, before data
     with _blamed_on("cell", config):
         cell = instantiate(config["cell"], _convert_="all")
         state_size = cells.check(cell, config["choices"]["cell"])
@@ -149,11 +150,13 @@ def _fit(trainer: Any, task: SequenceTask, data: SequenceData, last: Path | None
 
 
 def _callbacks(config: Mapping[str, Any], folder: Path) -> list[Callback]:
-    made = []
+    made: list[Callback] = []
+    checkpoints = {"dirpath": str(folder / "checkpoints")}
+    where = {"checkpoint": checkpoints, "last": checkpoints, "samples": {"folder": str(folder)}}
     for name, entry in (config["callbacks"] or {}).items():
         with _blamed_on("callbacks", config):
-            where = {"checkpoint": {"dirpath": str(folder / "checkpoints")}, "samples": {"folder": str(folder)}}
-            made.append(instantiate(entry, **where.get(name, {}), _convert_="all"))
+            make = instantiate(entry, _partial_=True, _convert_="all")
+            made.append(make(**where.get(name, {})))
     return made
 
 
@@ -201,6 +204,7 @@ def _kept(run: Run) -> Iterator[None]:
                     "status": "diverged" if isinstance(error, Diverged) else "failed",
                     **facts.identity(run),
                     "error": str(told),
+                    "exit_code": told.exit_code,
                     "traceback": traceback.format_exc(),
                 }
             )

@@ -65,7 +65,9 @@ def _unknown_key(key: str, arguments: Sequence[str]) -> ConfigError:
     choices = [argument for argument in arguments if is_choice(argument.partition("=")[0])]
     try:
         with initialize_config_dir(str(plugins.conf_dir()), version_base="1.3"):
-            known = compose(CONFIG_NAME, [choice for choice in choices if "," not in choice])
+            given = _dir_argument(arguments)
+            extra = [f"hydra.searchpath=[{given.resolve().as_uri()}]"] if given else []
+            known = compose(CONFIG_NAME, extra + [choice for choice in choices if "," not in choice])
     except Exception:  # the choices are at fault too; the person will hear of them next
         return ConfigError(f"{key}: no such key.")
     parent = key.rpartition(".")[0]
@@ -75,5 +77,5 @@ def _unknown_key(key: str, arguments: Sequence[str]) -> ConfigError:
         return _unknown_key(parent, arguments) if parent else ConfigError(f"{key}: no such key.")
     prefix = f"{parent}." if parent else ""
     available = ", ".join(name for name in names if name not in ("_target_", "_partial_", "defaults"))
-    hint = suggestion(key, [prefix + child for child in names])
+    hint = suggestion(key.rpartition(".")[2], names).replace("mean ", f"mean {prefix}")
     return ConfigError(f"{key}: no such key.{hint} Available{f' in {parent}' if parent else ''}: {available}.")

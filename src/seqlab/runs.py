@@ -61,8 +61,13 @@ def _without(config: Mapping[str, Any], keys: tuple[str, ...]) -> dict[str, Any]
     for name, value in config.items():
         inner = tuple(key.partition(".")[2] for key in keys if key.startswith(f"{name}."))
         if name not in heads:
-            kept[name] = _without(value, inner) if inner and isinstance(value, Mapping) else value
+            kept[name] = _without(value, inner) if isinstance(value, Mapping) else _canonical(value)
     return kept
+
+
+def _canonical(value: Any) -> Any:
+    """One form for equal values: 1.0 is 1."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def write_atomically(path: Path, text: str) -> None:
@@ -124,8 +129,13 @@ class Run:
 
     @property
     def finished(self) -> bool:
-        """Whether the run reached its end with finite numbers."""
-        return (self.summary or {}).get("status") == "finished"
+        """Whether the run reached its end with finite numbers; a run that only tries whether all works never does."""
+        return not self.is_trial and (self.summary or {}).get("status") == "finished"
+
+    @property
+    def is_trial(self) -> bool:
+        """Whether it is one batch of each split, to find faults: made again whenever asked, and no result."""
+        return bool(self.config.get("trainer", {}).get("fast_dev_run"))
 
     @property
     def last_checkpoint(self) -> Path | None:

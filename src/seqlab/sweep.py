@@ -63,10 +63,9 @@ def make_all(runs: Sequence[Run], workers: int | None = None) -> list[Mapping[st
     failed = {run.id: summaries[run.id] for run in runs if summaries[run.id]["status"] != "finished"}
     if failed:
         causes = "\n".join(f"  {name}: {_outcome(summary)}" for name, summary in failed.items())
-        diverged = all(summary["status"] == "diverged" for summary in failed.values())
-        raise SweepFailed(
-            f"{len(failed)} of {len(runs)} runs did not finish:\n{causes}", exit_code=3 if diverged else 1
-        )
+        codes = {summary.get("exit_code", 1) for summary in failed.values()}
+        exit_code = codes.pop() if len(codes) == 1 else 1
+        raise SweepFailed(f"{len(failed)} of {len(runs)} runs did not finish:\n{causes}", exit_code)
     return [summaries[run.id] for run in runs]
 
 

@@ -123,12 +123,39 @@ def test_a_reader_that_has_seen_enough_is_no_failure(tmp_path: Path) -> None:
     assert comparison.returncode == 0
 
 
+def test_what_cannot_be_compared_is_not_in_one_table(seqlab: Command, tmp_path: Path) -> None:
+    """Another metric, or other references, is another table."""
+    put(tmp_path / "runs", "lstm", 1, 0.001)
+    other = put(tmp_path / "runs", "gru", 1, 13.0)
+    summary = json.loads((other.folder / "summary.json").read_text())
+    summary |= {"metric": {"name": "perplexity", "goal": "min", "unit": "words"}, "references": {"chance": 20.0}}
+    other.conclude(summary)
+    out = seqlab("compare", "runs").out
+    assert "adding: mse" in out
+    assert "adding: perplexity" in out
+
+
+def test_a_run_that_is_there_twice_counts_once(tmp_path: Path) -> None:
+    """Copied to another folder, it is still one seed; a finished copy is preferred to an unfinished one."""
+    for root in ("a", "b"):
+        put(tmp_path / root, "lstm", 1, 0.1)
+    put(tmp_path / "a", "lstm", 2, None, "interrupted")
+    put(tmp_path / "b", "lstm", 2, 0.2)
+    ((group,),) = [section.groups for section in read([tmp_path])]
+    assert group.scores("test") == [0.1, 0.2]
+    assert group.unfinished == []
+
+
 def test_what_differs_names_the_row(tmp_path: Path) -> None:
     """Two experiments with one cell are told apart by the key that varies, and by no other."""
     put(tmp_path, "lstm", 1, 0.1, lr=0.1)
     put(tmp_path, "lstm", 1, 0.1, lr=0.2)
     put(tmp_path, "gru", 1, 0.1)
-    assert sorted(group.label for group in read([tmp_path])["adding"]) == ["gru", "lstm lr=0.1", "lstm lr=0.2"]
+    assert sorted(group.label for section in read([tmp_path]) for group in section.groups) == [
+        "gru",
+        "lstm lr=0.1",
+        "lstm lr=0.2",
+    ]
 
 
 def test_runs_are_found_at_any_depth_and_a_damaged_summary_is_shown(seqlab: Command, tmp_path: Path) -> None:

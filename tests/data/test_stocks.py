@@ -21,6 +21,12 @@ def stocks(**changes: object) -> Stocks:
     return Stocks(**{"batch_size": 16, "length": 10, "seed": 1, "days": 600, **changes})
 
 
+def stocks_set_up() -> Stocks:
+    data = stocks()
+    data.setup()
+    return data
+
+
 class TestSimulatedMarket(DataTests):
     def make(self) -> SequenceData:
         return stocks()
@@ -76,7 +82,11 @@ def test_the_simulated_market_has_the_floor_that_it_says() -> None:
     assert np.std(series[1:] - 0.3 * series[:-1]) == pytest.approx(SIGMA, rel=0.01)
     data = stocks(days=200_000)
     data.setup()
-    assert data.spec.references["best"] == SIGMA
+    assert data.spec.references["best"] == pytest.approx(SIGMA, rel=0.01)
+    other = stocks(change="difference")
+    other.setup()
+    assert "best" not in other.spec.references
+    assert other.fingerprint != stocks_set_up().fingerprint
     assert data.spec.references["zero_return"] == pytest.approx(SIGMA / np.sqrt(1 - 0.09), rel=0.02)
 
 

@@ -123,6 +123,7 @@ def test_means_are_weighted_by_positions() -> None:
     """A split's mean is over its positions, not over its batches."""
     regression = task(Regression, RETURNS)
     big, small = (torch.randn(9, 4, 1), torch.randn(9, 1)), (torch.randn(1, 4, 1), torch.randn(1, 1))
+    regression.requires_grad_(False)
     regression._begin("val")
     losses = []
     for batch in (big, small):
@@ -130,6 +131,8 @@ def test_means_are_weighted_by_positions() -> None:
             regression._add(batch, "val")
         losses.append(regression.loss(batch, "val").item())
     assert float(regression.means["mse"].compute()) == pytest.approx(np.average(losses, weights=[9, 1]), rel=1e-5)
+    regression._add((big[0] * math.nan, big[1]), "val")
+    assert math.isnan(float(regression.means["mse"].compute()))  # a batch that is no number is not left out
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,10 @@ class StopOnDivergence(pl.Callback):
         """Looks at the validation loss."""
         self._check(trainer, "val/loss", float(trainer.callback_metrics.get("val/loss", 0.0)))
 
+    def on_test_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Looks at the test loss."""
+        self._check(trainer, "test/loss", float(trainer.callback_metrics.get("test/loss", 0.0)))
+
     def _check(self, trainer: pl.Trainer, name: str, loss: float) -> None:
         if not math.isfinite(loss):
             raise Diverged(

@@ -62,8 +62,8 @@ class Group:
 
     @property
     def label(self) -> str:
-        """The cell and what else sets the group apart, each key by its last name."""
-        return " ".join([self.cell, *(f"{key.rpartition('.')[2]}={value}" for key, value in self.varied.items())])
+        """The cell and what else sets the group apart."""
+        return " ".join([self.cell, *(f"{key}={value}" for key, value in self.varied.items())])
 
     @property
     def finished(self) -> list[Record]:
@@ -80,27 +80,71 @@ class Group:
         return [score for record in self.finished if (score := record.score(split)) is not None]
 
 
-def read(paths: Sequence[Path]) -> dict[str, list[Group]]:
-    """All groups at or below some paths, by data set.
+@dataclass(frozen=True)
+class Section:
+    """Groups that may be compared: the same data set, metric and references.
+
+    Attributes:
+        data: the data set's name.
+        groups: one per experiment.
+    """
+
+    data: str
+    groups: tuple[Group, ...]
+
+
+def read(paths: Sequence[Path]) -> list[Section]:
+    """All runs at or below some paths, by what may be compared; a run that is there twice counts once.
 
     Raises:
         OutputError: a path does not exist, or there is no run in any of them.
     """
-    by_group: dict[str, list[Record]] = defaultdict(list)
+    by_id: dict[str, Record] = {}
     for folder in find(list(paths)):
         record = read_one(folder)
+        before = by_id.get(record.config["id"])
+        if not Run(dict(record.config)).is_trial and (before is None or before.status != "finished"):
+            by_id[record.config["id"]] = record
+    by_group: dict[str, list[Record]] = defaultdict(list)
+    for record in by_id.values():
         by_group[record.config["group"]].append(record)
-    by_task: dict[tuple[str, str], list[list[Record]]] = defaultdict(list)
+    by_cell: dict[tuple[str, str], list[list[Record]]] = defaultdict(list)
     for records in by_group.values():
         choices = records[0].config["choices"]
-        by_task[choices["data"], choices["cell"]].append(sorted(records, key=lambda record: record.seed))
-    found: dict[str, list[Group]] = defaultdict(list)
-    for (data, cell), groups in sorted(by_task.items()):
-        flat = [_flat(records[0].config) for records in groups]
-        keys = [key for key in dict.fromkeys(k for f in flat for k in f) if len({str(f.get(key)) for f in flat}) > 1]
-        for records, values in zip(groups, flat, strict=True):
-            found[data].append(Group(data, cell, tuple(records), {key: values.get(key) for key in keys}))
-    return dict(found)
+        by_cell[choices["data"], choices["cell"]].append(sorted(records, key=lambda record: record.seed))
+    sections: dict[tuple[str, str], list[Group]] = defaultdict(list)
+    for (data, cell), groups in sorted(by_cell.items()):
+        for records, varied in zip(groups, _varied([records[0].config for records in groups]), strict=True):
+            sections[data, _measured(records)].append(Group(data, cell, tuple(records), varied))
+    return [Section(data, tuple(groups)) for (data, _), groups in sections.items()]
+
+
+def _measured(records: Sequence[Record]) -> str:
+    """The metric and references of an experiment, in which those that may be compared agree."""
+    facts = [(r.summary["metric"], r.summary["references"]) for r in records if r.status == "finished"]
+    return json.dumps(facts[0], sort_keys=True) if facts else ""
+
+
+def _varied(configs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """For each configuration, the options and values in which it differs from the others.
+
+    Where another option of a group is chosen, its name says it all, and its keys are left out.
+    """
+    chosen = [dict(config["choices"]) for config in configs]
+    options = [group for group in chosen[0] if len({str(choice.get(group)) for choice in chosen}) > 1]
+    flat = [_flat(config) for config in configs]
+    keys = [
+        key
+        for key in dict.fromkeys(key for values in flat for key in values)
+        if key.partition(".")[0] not in options and len({str(values.get(key)) for values in flat}) > 1
+    ]
+    last = [key.rpartition(".")[2] for key in keys]
+    names = [short if last.count(short) == 1 else key for key, short in zip(keys, last, strict=True)]
+    return [
+        {group: choice.get(group) for group in options if group not in WITHOUT_EFFECT}
+        | {name: values.get(key) for name, key in zip(names, keys, strict=True)}
+        for choice, values in zip(chosen, flat, strict=True)
+    ]
 
 
 def read_one(folder: Path) -> Record:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from seqlab.compare.read import Group
+from seqlab.compare.read import Group, Section
 from seqlab.compare.statistics import Mean, mean
 
 WIDTH = 80
@@ -35,15 +35,15 @@ class Terminal(Console):
         raise BrokenPipeError
 
 
-def show(found: Mapping[str, Sequence[Group]]) -> None:
+def show(sections: Sequence[Section]) -> None:
     """Print one table per data set, and below them the runs that did not finish, with their causes."""
     console = Terminal(highlight=False)
     if not console.is_terminal:
         console.width = WIDTH
-    for data, groups in found.items():
-        console.print(_table(data, groups, COLUMNS if console.width >= WIDTH else NARROW))
+    for section in sections:
+        console.print(_table(section, COLUMNS if console.width >= WIDTH else NARROW))
         console.print()
-    lost = [record for groups in found.values() for group in groups for record in group.unfinished]
+    lost = [record for section in sections for group in section.groups for record in group.unfinished]
     if lost:
         console.print("Without a result:", style="bold")
         for record in lost:
@@ -51,24 +51,24 @@ def show(found: Mapping[str, Sequence[Group]]) -> None:
     console.print(LEGEND, style="dim", soft_wrap=True)
 
 
-def _table(data: str, groups: Sequence[Group], columns: Sequence[str]) -> Table:
-    ended = [record for group in groups for record in group.finished]
+def _table(section: Section, columns: Sequence[str]) -> Table:
+    ended = [record for group in section.groups for record in group.finished]
     metric = ended[0].summary["metric"] if ended else {"name": "score", "goal": "min", "unit": ""}
     references = ended[0].summary["references"] if ended else {}
     sign = 1 if metric["goal"] == "min" else -1
     better = "lower" if sign > 0 else "higher"
     table = Table(
-        title=f"{data}: {metric['name'].replace('_', ' ')}, {metric['unit']}, {better} is better",
+        title=f"{section.data}: {metric['name'].replace('_', ' ')}, {metric['unit']}, {better} is better",
         title_justify="left",
         title_style="bold",
         box=box.SIMPLE_HEAD,
         padding=(0, 1, 0, 0),
         show_edge=False,
     )
-    table.add_column("cell", min_width=13)
+    table.add_column("cell", min_width=13, overflow="fold")
     for name in columns:
         table.add_column(name, justify="right", no_wrap=True)
-    for group in sorted(groups, key=lambda group: _rank(group, sign)):
+    for group in sorted(section.groups, key=lambda group: _rank(group, sign)):
         row = _row(group)
         table.add_row(group.label, *(row.get(name, "-") for name in columns))
     table.add_section()

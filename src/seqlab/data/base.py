@@ -87,7 +87,9 @@ class Fresh(Sampler[int]):
         return self.n
 
     def __iter__(self) -> Iterator[int]:
-        return iter(range(self.epoch * self.n, (self.epoch + 1) * self.n))
+        yield from range(
+            self.epoch * self.n, (self.epoch + 1) * self.n
+        )  # read late: a resumed epoch is set after iter()
 
 
 class Shuffled(Sampler[Tensor]):
@@ -105,7 +107,7 @@ class Shuffled(Sampler[Tensor]):
 
     def __iter__(self) -> Iterator[Tensor]:
         order = torch.from_numpy(np.random.default_rng([self.seed, self.epoch]).permutation(self.n))
-        return iter(order.split(self.batch_size)[: len(self)])
+        yield from order.split(self.batch_size)[: len(self)]
 
 
 class _Drawn(Dataset[Batch]):

@@ -82,18 +82,19 @@ class Stocks(ArrayData):
     def arrays(self) -> dict[Split, Batch]:
         """Windows (n, T, 1) and the changes that follow them (n, 1), both scaled."""
         if self.files is None:
-            series, floor = simulated(self.days), {"best": SIGMA}
+            series = simulated(self.days)
+            if self.change != "log_return":
+                series = changes(100 * np.exp(np.cumsum(series)), self.change)
             self.fingerprint = fingerprint(series)
         else:
             paths = named.existing(self.files)
             series = changes(read_prices(paths, self.date, self.price), self.change)
-            floor = {}
             self.fingerprint = named.fingerprint_of(paths)
         days = self._days(len(series))
         offset, scale = float(series[days["train"]].mean()), float(series[days["train"]].std())
         if scale == 0:
             raise DataError(f"data.price={self.price}: the price never changes in the training days; nothing to learn.")
-        self.spec = self._describe(series, days["test"], offset, scale, floor)
+        self.spec = self._describe(series, days["test"], offset, scale)
         scaled = torch.from_numpy((series - offset) / scale).float()[:, None]
         windows = scaled.unfold(0, self.length, 1).transpose(1, 2)  # window i is days i … i + T − 1
         return {split: (windows[rows - self.length], scaled[rows]) for split, rows in days.items()}
@@ -114,10 +115,9 @@ class Stocks(ArrayData):
                 )
         return {split: np.arange(*bounds[split]) for split in SPLITS}
 
-    def _describe(
-        self, series: np.ndarray, test: np.ndarray, offset: float, scale: float, floor: dict[str, float]
-    ) -> DataSpec:
+    def _describe(self, series: np.ndarray, test: np.ndarray, offset: float, scale: float) -> DataSpec:
         truth = series[test]
+        known_law = self.files is None and self.change == "log_return"
         return DataSpec(
             inputs=Reals(1, offset, scale),
             targets=Reals(1, offset, scale),
@@ -127,7 +127,7 @@ class Stocks(ArrayData):
                 "zero_return": _rmse(truth),  # the price stays: persistence of the price
                 "persistence": _rmse(truth - series[test - 1]),  # the change repeats
                 "train_mean": _rmse(truth - offset),
-                **floor,
+                **({"best": _rmse(truth - PHI * series[test - 1])} if known_law else {}),
             },
         )
 

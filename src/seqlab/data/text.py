@@ -7,7 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import chain
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
@@ -124,16 +124,19 @@ class Text(SequenceData):
         return self._cut({"train": datasets.Dataset.from_dict({"text": manual.splitlines(keepends=True)})})
 
     def _cut(self, parts: Mapping[str, Dataset]) -> dict[Split, Dataset]:
+        if "train" not in parts:
+            raise DataError(f"data.name={self.name}: no train split. It has: {', '.join(parts)}.")
         if set(SPLITS) <= set(parts):
             return {split: parts[split] for split in SPLITS}
-        whole, start, cut = parts["train"], 0, {}
+        whole, start, cut = parts["train"], 0, dict[Split, Any]()
         if len(whole) < 20:  # too few lines to cut at their ends
             whole = whole.from_dict({"text": re.findall(r"\S+\s*|\s+", "".join(whole["text"]))})
-        for split in SPLITS:
-            stop = len(whole) if split == "test" else start + round(SHARES[split] * len(whole))
+        missing = [split for split in SPLITS if split == "train" or split not in parts]
+        for split in missing:
+            stop = len(whole) if split == missing[-1] else start + round(SHARES[split] * len(whole))
             cut[split] = whole.select(range(start, stop) if stop > start else [])
             start = stop
-        return cut
+        return {split: cut.get(split, parts.get(split)) for split in SPLITS}
 
     def _streams(self, split: Split) -> np.ndarray:
         """(B, N): the split's symbols, cut into B streams of equal length."""
@@ -174,7 +177,8 @@ def _from_hub(datasets: object, name: str, config: str | None, column: str) -> d
     if column not in first.column_names:
         raise DataError(f"data.column={column}: {name} has no such column. It has: {', '.join(first.column_names)}.")
     lines = loaded.select_columns([column]).rename_columns({column: "text"}).map(_end_line)
-    return {split: lines[theirs] for split, theirs in HUB_SPLITS.items() if theirs in lines}
+    ours = {theirs: split for split, theirs in HUB_SPLITS.items()}
+    return {ours.get(theirs, theirs): part for theirs, part in lines.items()}
 
 
 def _end_line(row: dict[str, str]) -> dict[str, str]:

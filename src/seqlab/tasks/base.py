@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from abc import ABC, abstractmethod
 from collections import defaultdict
@@ -156,7 +157,7 @@ class SequenceTask(pl.LightningModule, ABC):
 
     def _begin(self, split: str) -> None:
         self.carried.pop(split, None)
-        self.means = defaultdict(lambda: MeanMetric().to(self.device))
+        self.means = defaultdict(lambda: MeanMetric(nan_strategy=math.nan).to(self.device))
 
     def _add(self, batch: Batch, split: str) -> None:
         for name, (mean, positions) in self.measure(batch, split).items():
