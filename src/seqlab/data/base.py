@@ -87,9 +87,8 @@ class Fresh(Sampler[int]):
         return self.n
 
     def __iter__(self) -> Iterator[int]:
-        yield from range(
-            self.epoch * self.n, (self.epoch + 1) * self.n
-        )  # read late: a resumed epoch is set after iter()
+        # a generator, so that the epoch is read late: a resumed run sets it after iter()
+        yield from range(self.epoch * self.n, (self.epoch + 1) * self.n)
 
 
 class Shuffled(Sampler[Tensor]):
