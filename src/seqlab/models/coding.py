@@ -45,8 +45,8 @@ class Coded(nn.Module):
             raise ConfigError(
                 f"model.embedding_size={embedding_size}: the inputs are real-valued; only tokens are embedded."
             )
-        self.input_size = embedding_size or inputs.size
-        self.cell: Any = make_cell(self.input_size)
+        input_size = embedding_size or inputs.size
+        self.cell: Any = make_cell(input_size)
         self.code: nn.Module = nn.Identity()
         if embedding_size:
             self.code = nn.Embedding(inputs.size, embedding_size)
