@@ -48,10 +48,10 @@ def test_one_failing_job_stops_nothing_and_the_failures_are_listed(seqlab: Comma
     assert answer.code == 1
     assert "4 runs: 0 finished already, 4 to make" in answer.out
     assert "3 of 4 runs did not finish:" in answer.err
-    assert "lost: its process ended with code -9" in answer.err
-    assert "failed: " in answer.err
+    assert "1 × interrupted: its process was killed by SIGKILL" in answer.err
+    assert "1 × failed: " in answer.err
     assert "RuntimeError: not today" in answer.err
-    assert "diverged: train/loss is nan at step" in answer.err
+    assert "1 × diverged: train/loss is nan at step" in answer.err
     statuses = [(folder / "summary.json").exists() for folder in find([tmp_path / "runs"])]
     assert sorted(statuses) == [False, True, True, True]
     assert "4 runs: 1 finished already, 3 to make" in seqlab(*sweep).out

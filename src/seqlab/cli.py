@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import argparse
 import atexit
-import logging
 import os
 import shutil
 import sys
 import tempfile
-import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn, cast
+from typing import TYPE_CHECKING, cast
 
-from seqlab import __version__
-from seqlab.errors import ConfigError, SeqlabError, suggestion
+from seqlab import __version__, job
+from seqlab.errors import ConfigError, suggestion
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -34,8 +32,7 @@ seqlab VERB --help says more. A finished run is never made twice: the same comma
 
 def main() -> None:
     """The command ``seqlab``: exits 0 if all went well, 1 on failure, 2 on bad input, 3 on divergence."""
-    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stdout, force=True)
-    logging.getLogger("seqlab").setLevel(logging.INFO)
+    job.listen_to_logs()
     verb, arguments = (sys.argv[1], sys.argv[2:]) if len(sys.argv) > 1 else ("--help", [])
     try:
         _verb(verb)(arguments)
@@ -46,7 +43,7 @@ def main() -> None:
     except BrokenPipeError:  # the reader of our output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except Exception as error:
-        _say_and_exit(error)
+        sys.exit(job.say(error))
 
 
 def _verb(name: str) -> Callable[[Sequence[str]], None]:
@@ -60,19 +57,6 @@ def _verb(name: str) -> Callable[[Sequence[str]], None]:
     if name not in verbs:
         raise ConfigError(f"{name}: no such verb.{suggestion(name, verbs)} Available: {', '.join(verbs)}.")
     return verbs[name]
-
-
-def _say_and_exit(error: Exception) -> NoReturn:
-    """One line for the person; what we did not foresee is a fault of ours, and its traceback is to be had."""
-    sys.stdout.flush()
-    if isinstance(error, SeqlabError):
-        print(f"seqlab: {error}", file=sys.stderr)
-        sys.exit(error.exit_code)
-    if os.environ.get("SEQLAB_TRACEBACK"):
-        traceback.print_exception(error)
-    line = str(error).strip().partition("\n")[0]
-    print(f"seqlab: {type(error).__name__}: {line} (SEQLAB_TRACEBACK=1 shows where)", file=sys.stderr)
-    sys.exit(1)
 
 
 def train(arguments: Sequence[str], program: str = "seqlab train") -> None:
@@ -117,7 +101,7 @@ def _job(cfg: DictConfig) -> float | None:
     except Exception as error:
         if hydra.mode == RunMode.MULTIRUN:
             raise
-        return _say_and_exit(error)
+        sys.exit(job.say(error))
 
 
 def complete(arguments: Sequence[str]) -> None:
@@ -141,13 +125,7 @@ def resume(arguments: Sequence[str]) -> None:
         "resume", "Go on with an interrupted run, or make a prepared one. A finished run is left as it is."
     )
     parser.add_argument("folder", type=Path, help="a run folder, such as runs/adding-lstm-1a2b3c4d-s1")
-    folder = parser.parse_args(arguments).folder
-    from seqlab.runs import Run
-
-    run = Run.load(folder)
-    from seqlab.experiment import make
-
-    make(run)
+    sys.exit(job.make(parser.parse_args(arguments).folder))
 
 
 def compare(arguments: Sequence[str]) -> None:

@@ -8,7 +8,9 @@
     │   ├── DataError                a file, a row, a column, a size
     │   └── OutputError              a folder that cannot be written
     ├── Diverged            exit 3   a loss that is not finite
+    ├── Busy                exit 1   another process is making the same run
     ├── Interrupted         exit 130 a person stopped it; the same command goes on
+    ├── Preempted           exit 143 a scheduler stopped it; the same command goes on
     └── SweepFailed         exit 1   some jobs of a sweep did not finish
 
 Each message is one line: what, got, expected, what to do next, with the config key.
@@ -50,10 +52,20 @@ class Diverged(SeqlabError):
     exit_code = 3
 
 
+class Busy(SeqlabError):
+    """Another process holds the run."""
+
+
 class Interrupted(SeqlabError):
-    """A person stopped the run; the same command goes on from its last checkpoint."""
+    """A person stopped the run (SIGINT); the same command goes on from its last checkpoint."""
 
     exit_code = 130
+
+
+class Preempted(SeqlabError):
+    """A scheduler stopped the run (SIGTERM, or the signal that a time limit announces itself by)."""
+
+    exit_code = 143
 
 
 class SweepFailed(SeqlabError):

@@ -19,12 +19,13 @@ from pytorch_lightning.accelerators import CUDAAccelerator, MPSAccelerator
 from pytorch_lightning.callbacks import Callback, ModelCheckpoint, ProgressBar
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
-from seqlab import facts, tracking
+from seqlab import checkpoints, facts, tracking
 from seqlab.cells import base as cells
 from seqlab.data.base import SequenceData
-from seqlab.errors import ConfigError, Diverged, Interrupted, SeqlabError
+from seqlab.errors import ConfigError, Diverged, Interrupted, Preempted, SeqlabError
 from seqlab.plugins import make_importable
-from seqlab.runs import Run
+from seqlab.runs import NAMES, Run
+from seqlab.stopping import Stop, listening
 from seqlab.tasks.base import SequenceTask
 
 log = logging.getLogger(__name__)
@@ -51,25 +52,29 @@ def make(run: Run) -> Mapping[str, Any]:
         InputError: the configuration or the data cannot be used; a run that had no folder gets none.
         Diverged: a loss was not finite.
         Interrupted: a person stopped it.
+        Preempted: a scheduler stopped it.
+        Busy: another process is making it.
         SeqlabError: anything else, in one line; the traceback is in ``summary.json``.
     """
     make_importable(run.config["plugin_path"])
     torch.set_num_threads(run.config["threads"])
     _quiet()
-    with ExitStack() as held:
+    with listening() as stop, ExitStack() as held:
         prepared = run.folder.is_dir()  # by a sweep, or by an earlier try
         if prepared:
             held.enter_context(_kept(run))
-        if run.finished and run.summary:
-            log.info("%s: finished already, %s", run.id, facts.headline(run.summary))
-            return run.summary
-        if prepared:
-            run.prepare()
-        built = build(run.config)
+        if run.finished:
+            summary = run.status.summary
+            log.info("%s: finished already, %s", run.id, facts.headline(summary))
+            return summary
         if not prepared:
+            built = build(run.config)
             run.prepare()
             held.enter_context(_kept(run))
-        return _train(run, built)
+        run.begin()
+        if prepared:
+            built = build(run.config)
+        return _train(run, built, stop)
 
 
 def build(config: Mapping[str, Any]) -> Built:
@@ -99,21 +104,26 @@ def build(config: Mapping[str, Any]) -> Built:
     return Built(data, task, state_size)
 
 
-def _train(run: Run, built: Built) -> Mapping[str, Any]:
+def _train(run: Run, built: Built, stop: Stop) -> Mapping[str, Any]:
     """Trainer → loggers, callbacks → run folder."""
     config, data, task = run.config, built.data, built.task
     log.info("%s: %s parameters, state %d", run.id, f"{built.parameters:,}", built.state_size)
-    with tracking.loggers(config["logger"] or {}, run) as loggers:
-        callbacks = _callbacks(config, run.folder)
+    origin, files = facts.origin(run, data), checkpoints.CheckpointFiles()
+    last, reached = _going_on(run, origin)
+    with tracking.loggers(config["logger"] or {}, run, reached) as loggers:
+        callbacks = _callbacks(run, stop, origin, reached)
         trainer = _construct(
             "trainer",
             config,
             logger=loggers,
             callbacks=callbacks,
+            plugins=[files],
             default_root_dir=str(run.folder),
             enable_progress_bar=any(isinstance(callback, ProgressBar) for callback in callbacks),
+            use_distributed_sampler=False,  # the data share out their batches themselves
         )
-        best = _fit(trainer, task, data, run.last_checkpoint)
+        best = _fit(trainer, task, data, last)
+        files.settle()
         validated = _validated(best) if best else _plain(trainer.callback_metrics)
         tested = trainer.test(task, datamodule=data, ckpt_path=best, weights_only=True, verbose=False)[0]
         best_metrics = {name: value for name, value in validated.items() if name.startswith("val/")}
@@ -137,26 +147,47 @@ def _train(run: Run, built: Built) -> Mapping[str, Any]:
 
 def _fit(trainer: Any, task: SequenceTask, data: SequenceData, last: Path | None) -> str | None:
     """Train from the last checkpoint, if there is one, and return the best by validation."""
-    try:
-        trainer.fit(task, datamodule=data, ckpt_path=last, weights_only=True)
-    except SystemExit:
-        raise Interrupted(
-            f"interrupted at step {trainer.global_step}. The same command goes on from the last checkpoint."
-        ) from None
-    if not any(name.startswith("val/") for name in trainer.callback_metrics) and not trainer.fast_dev_run:
-        trainer.validate(task, datamodule=data, verbose=False)  # training ended before its first validation
+    trainer.fit(task, datamodule=data, ckpt_path=last, weights_only=True)
     checkpoint = trainer.checkpoint_callback
-    return (checkpoint.best_model_path or None) if isinstance(checkpoint, ModelCheckpoint) else None
+    best = (checkpoint.best_model_path or None) if isinstance(checkpoint, ModelCheckpoint) else None
+    validated = best or any(name.startswith("val/") for name in trainer.callback_metrics)
+    if not validated and not trainer.fast_dev_run:
+        trainer.validate(task, datamodule=data, verbose=False)  # training ended before its first validation
+    return best
 
 
-def _callbacks(config: Mapping[str, Any], folder: Path) -> list[Callback]:
+def _going_on(run: Run, origin: Mapping[str, Any]) -> tuple[Path | None, int]:
+    """The checkpoint to go on from, and its step; none at the beginning.
+
+    Raises:
+        ConfigError: the run was begun with other data or under other numerics, so that it would not be the same run.
+    """
+    path = None if run.is_trial else checkpoints.newest(run.folder / "checkpoints")
+    if path is None:
+        return None, 0
+    checkpoint = checkpoints.read(path)
+    differs = checkpoints.difference(checkpoint["origin"], origin)
+    if differs:
+        raise ConfigError(
+            f"{run.id}: begun with other facts than here, so it would not go on to the same bits ({differs}). Go on "
+            f"where they are as they were; or make another run of it with 'seqlab resume {run.folder} --fork'; or "
+            "remove its folder to begin again."
+        )
+    log.info("%s: goes on from step %d", run.id, checkpoint["global_step"])
+    return path, checkpoint["global_step"]
+
+
+def _callbacks(run: Run, stop: Stop, origin: Mapping[str, Any], reached: int) -> list[Callback]:
     made: list[Callback] = []
-    checkpoints = {"dirpath": str(folder / "checkpoints")}
-    where = {"checkpoint": checkpoints, "last": checkpoints, "samples": {"folder": str(folder)}}
-    for name, entry in (config["callbacks"] or {}).items():
-        with _blamed_on("callbacks", config):
+    known: dict[str, dict[str, Any]] = {
+        "checkpoint": {"dirpath": str(run.folder / "checkpoints")},
+        "resume": {"run": run, "stop": stop, "origin": origin},
+        "samples": {"folder": str(run.folder), "reached": reached},
+    }
+    for name, entry in (run.config["callbacks"] or {}).items():
+        with _blamed_on("callbacks", run.config):
             make = instantiate(entry, _partial_=True, _convert_="all")
-            made.append(make(**where.get(name, {})))
+            made.append(make(**known.get(name, {})))
     return made
 
 
@@ -195,30 +226,29 @@ def _kept(run: Run) -> Iterator[None]:
     with run.lease():
         try:
             yield
-        except Interrupted:
+        except (Interrupted, Preempted) as stopped:
+            run.conclude(_ended(run, stopped))
+            raise type(stopped)(f"{run.id}: {stopped}. Go on with: seqlab resume {run.folder}") from None
+        except SeqlabError as error:
+            run.conclude(_ended(run, error) | {"traceback": traceback.format_exc()})
             raise
-        except Exception as error:
-            told = error if isinstance(error, SeqlabError) else SeqlabError(_last_words(run, error))
-            run.conclude(
-                {
-                    "status": "diverged" if isinstance(error, Diverged) else "failed",
-                    **facts.identity(run),
-                    "error": str(told),
-                    "exit_code": told.exit_code,
-                    "traceback": traceback.format_exc(),
-                }
-            )
-            raise told from error
+        except (Exception, SystemExit) as error:
+            line = str(error).strip().partition("\n")[0]
+            told = SeqlabError(f"{error.__class__.__name__}: {line}")
+            run.conclude(_ended(run, told) | {"traceback": traceback.format_exc()})
+            raise SeqlabError(f"{told} (traceback in {run.folder / NAMES['summary']})") from error
 
 
-def _last_words(run: Run, error: Exception) -> str:
-    line = str(error).strip().splitlines()[0] if str(error).strip() else ""
-    return f"{error.__class__.__name__}: {line} (traceback in {run.folder / 'summary.json'})"
+def _ended(run: Run, error: SeqlabError) -> dict[str, Any]:
+    """The summary of a run that came to no result."""
+    states = {Diverged: "diverged", Interrupted: "interrupted", Preempted: "preempted"}
+    state = states.get(type(error), "failed")
+    return {"status": state, **facts.identity(run), "error": str(error), "exit_code": error.exit_code}
 
 
 def _validated(checkpoint: str) -> dict[str, float]:
     """The metrics by which a checkpoint was chosen."""
-    return torch.load(checkpoint, weights_only=True, map_location="cpu")["metrics"]
+    return checkpoints.read(Path(checkpoint))["metrics"]
 
 
 def _plain(metrics: Mapping[str, Any]) -> dict[str, float]:
@@ -236,5 +266,7 @@ def _quiet() -> None:
         ".*number of training batches.*is smaller than the logging interval.*",
         ".*You requested to overfit but enabled.*",
         ".*isinstance.treespec, LeafSpec.*is deprecated.*",
+        ".*srun. command is available on your system but is not used.*",
+        ".*your dataloader is not resumable.*",
     ):
         warnings.filterwarnings("ignore", message=message)

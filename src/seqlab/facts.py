@@ -40,14 +40,30 @@ def of_run(run: Run, data: SequenceData) -> dict[str, Any]:
         "commit": _commit(),
         "environment": {
             "python": platform.python_version(),
-            "torch": torch.__version__,
             "lightning": pl.__version__,
             "platform": platform.platform(),
-            "instructions": torch.backends.cpu.get_cpu_capability(),
-            "threads": torch.get_num_threads(),
+            **numerics(run),
         },
         "ended": datetime.now(UTC).isoformat(timespec="seconds"),
     }
+
+
+def numerics(run: Run) -> dict[str, Any]:
+    """What the last bits of a result depend on beside the configuration: library, instructions, threads, processes."""
+    accelerator = run.config["trainer"]["accelerator"]
+    on_gpu = accelerator != "cpu" and torch.cuda.is_available()
+    return {
+        "torch": str(torch.__version__),
+        "instructions": torch.backends.cpu.get_cpu_capability(),
+        "threads": torch.get_num_threads(),
+        "processes": run.processes,
+        "device": torch.cuda.get_device_name() if on_gpu else "cpu",
+    }
+
+
+def origin(run: Run, data: SequenceData) -> dict[str, Any]:
+    """What a run that goes on must have in common with the one that stopped, for its bits to be the same."""
+    return {"experiment": run.config["group"], "seed": run.config["seed"], "data": data.fingerprint, **numerics(run)}
 
 
 def _commit() -> str | None:

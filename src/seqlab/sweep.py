@@ -1,107 +1,156 @@
-"""Many runs on one machine: each in a process of its own, as many at once as there are cores.
+"""Many runs: what is missing is made, what failed is listed, and the same command again is the resume.
 
-A run's folder holds its frozen configuration before it starts, so a run is made by ``seqlab resume FOLDER``, whoever
-calls it. A run that is killed, exits or exhausts memory takes nothing with it.
+The run folders are the ledger. They are prepared, each with its frozen configuration, before the first run starts; so a
+later edit of a YAML file changes nothing, and two people may start the same sweep: each makes what the other has not
+begun, and waits for the rest.
 """
 
 from __future__ import annotations
 
-import json
 import logging
-import os
-import subprocess
-import sys
 import time
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
-from typing import Any
+from datetime import timedelta
 
+from seqlab.engines.base import Engine
 from seqlab.errors import Interrupted, SweepFailed
-from seqlab.runs import NAMES, Run, is_leased
+from seqlab.runs import Run, Status, is_leased
 
 log = logging.getLogger(__name__)
 
+POLL = 1.0
+"""Seconds between two looks at a run that somebody else is making."""
+NAMED = 3
+"""How many runs are named where many failed of one cause."""
 
-def make_all(runs: Sequence[Run], workers: int | None = None) -> list[Mapping[str, Any]]:
-    """Make every run that is not finished yet, and return all summaries in the order of the runs.
+
+def make_all(runs: Sequence[Run], engine: Engine) -> list[Status]:
+    """Make every run that is not finished yet, and return what all came to, in the order of the runs.
 
     Args:
         runs: checked runs; each gets its folder before the first one starts.
-        workers: how many processes at once; ``None`` for one per core.
+        engine: where they are made.
 
     Raises:
         Interrupted: a person stopped it.
-        SweepFailed: after all have ended, if some failed; the message lists each with its cause.
+        SweepFailed: after all have ended, if some did not finish; the message lists each cause.
         OutputError: the folders cannot be made.
     """
     runs = list({run.id: run for run in runs}.values())
     todo = [run for run in runs if not run.finished]
     for run in todo:
         run.prepare()
-    log.info(
-        "%d runs: %d finished already, %d to make, in %s",
-        len(runs),
-        len(runs) - len(todo),
-        len(todo),
-        runs[0].folder.parent,
-    )
-    started = time.monotonic()
-    summaries = {run.id: _summary(run) for run in runs if run.finished}
-    pool = ThreadPoolExecutor(workers or cores())
-    made = {pool.submit(_make, run): run for run in todo}
+    root = runs[0].folder.parent
+    log.info("%d runs: %d finished already, %d to make, in %s", len(runs), len(runs) - len(todo), len(todo), root)
+    deaths: dict[str, str] = {}
+    progress = Progress(len(todo))
     try:
-        for done, future in enumerate(as_completed(made), start=1):
-            run, summary = made[future], future.result()
-            summaries[run.id] = summary
-            left = (len(todo) - done) * (time.monotonic() - started) / done
-            more = f"; about {left:.0f} s left" if done < len(todo) else ""
-            log.info("[%d/%d] %s: %s%s", done, len(todo), run.id, _outcome(summary), more)
-    except KeyboardInterrupt:  # the processes that are running have had it too, and keep what they have
-        pool.shutdown(cancel_futures=True)
+        while todo:
+            for ending in engine.make([run for run in todo if not is_leased(run.folder)]):
+                if ending is None:
+                    progress.tell(runs)
+                elif (status := ending.run.status).state != "running":
+                    deaths[ending.run.id] = ending.death
+                    progress.ended(ending.run, _told(status, ending.death))
+            if engine.detached:
+                log.info("They go on by themselves; 'seqlab status %s' tells how far they are.", root)
+                return [run.status for run in runs]
+            todo = [run for run in todo if run.id not in deaths]
+            todo = _left_by_others(todo, progress)
+    except KeyboardInterrupt:
         raise Interrupted("sweep interrupted. The same command makes what is missing.") from None
-    pool.shutdown()
-    failed = {run.id: summaries[run.id] for run in runs if summaries[run.id]["status"] != "finished"}
-    if failed:
-        causes = "\n".join(f"  {name}: {_outcome(summary)}" for name, summary in failed.items())
-        codes = {summary.get("exit_code", 1) for summary in failed.values()}
-        exit_code = codes.pop() if len(codes) == 1 else 1
-        raise SweepFailed(f"{len(failed)} of {len(runs)} runs did not finish:\n{causes}", exit_code)
-    return [summaries[run.id] for run in runs]
+    statuses = [run.status for run in runs]
+    unfinished = [
+        (status, _told(status, deaths.get(status.id, "")))
+        for run, status in zip(runs, statuses, strict=True)
+        if status.state != "finished"
+    ]
+    if unfinished:
+        raise SweepFailed(_listed(unfinished, len(runs)), _exit_code([status for status, _ in unfinished]))
+    return statuses
 
 
-def cores() -> int:
-    """How many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def _left_by_others(held: Sequence[Run], progress: Progress) -> list[Run]:
+    """Wait for runs that others are making; those that they leave unfinished."""
+    if held:
+        log.info("%d runs are being made by others; waiting for them", len(held))
+    left = []
+    for run in held:
+        while is_leased(run.folder):
+            time.sleep(POLL)
+        if run.finished:
+            progress.ended(run, _told(run.status, ""))
+        else:
+            left.append(run)
+    return left
 
 
-def _make(run: Run) -> Mapping[str, Any]:
-    """One run in a child process, its output in the run folder."""
-    with (run.folder / NAMES["log"]).open("a", encoding="utf-8") as output:
-        command = [sys.executable, "-m", "seqlab", "resume", str(run.folder)]
-        threads = str(run.config["threads"])
-        environment = {**os.environ, "OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads}
-        ended = subprocess.run(
-            command, stdout=output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, env=environment
-        )
-    summary = _summary(run)
-    if summary["status"] == "lost" and ended.returncode:
-        return {**summary, "error": f"its process ended with code {ended.returncode}; see {run.folder / NAMES['log']}"}
-    return summary
+class Progress:
+    """How far a sweep is, in lines that a log file keeps readable.
+
+    Args:
+        todo: how many runs there are to make.
+    """
+
+    def __init__(self, todo: int):
+        self.todo, self.done, self.started = todo, 0, time.monotonic()
+
+    def ended(self, run: Run, told: str) -> None:
+        """One run has ended."""
+        self.done += 1
+        log.info("[%d/%d] %s: %s%s", self.done, self.todo, run.id, told, self._left(self.done))
+
+    def tell(self, runs: Sequence[Run]) -> None:
+        """Nothing has ended for a while."""
+        running = [status for run in runs if (status := run.status).state == "running"]
+        share = self.done + sum(status.share or 0.0 for status in running)
+        log.info("[%d/%d] %d running%s", self.done, self.todo, len(running), self._left(share))
+
+    def _left(self, done: float) -> str:
+        if not 0 < done < self.todo:
+            return ""
+        return f"; about {duration((self.todo - done) * (time.monotonic() - self.started) / done)} left"
 
 
-def _summary(run: Run) -> Mapping[str, Any]:
-    """What a run came to; one that left no word is lost."""
-    try:
-        return run.summary or {
-            "status": "lost",
-            "error": "another process holds it" if is_leased(run.folder) else "it left no summary",
-        }
-    except json.JSONDecodeError as error:
-        return {"status": "lost", "error": f"unreadable summary ({error})"}
+def duration(seconds: float) -> str:
+    """``40 s``, ``12 min``, ``3 h 20 min``, ``2 d 4 h``."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    whole = timedelta(seconds=seconds)
+    hours, minutes = whole.seconds // 3600, whole.seconds % 3600 // 60
+    if whole.days:
+        return f"{whole.days} d {hours} h"
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min"
 
 
-def _outcome(summary: Mapping[str, Any]) -> str:
-    if summary["status"] != "finished":
-        return f"{summary['status']}: {summary['error']}"
+def _told(status: Status, death: str) -> str:
+    """One run's end in one line."""
+    if status.state != "finished":
+        return f"{status.state}: {death or status.cause}"
+    summary = status.summary
     name = f"test/{summary['metric']['name']}"
-    return f"{name} {summary['test'].get(name, float('nan')):.4g}, {summary['seconds']:.0f} s"
+    return f"{name} {summary['test'].get(name, float('nan')):.4g}, {duration(summary['seconds'])}"
+
+
+def _listed(unfinished: Sequence[tuple[Status, str]], total: int) -> str:
+    """What did not finish, by cause, the commonest first."""
+    by_cause: dict[str, list[str]] = defaultdict(list)
+    for status, told in unfinished:
+        by_cause[told.replace(status.id, "RUN")].append(status.id)
+    lines = [f"{len(unfinished)} of {total} runs did not finish:"]
+    for told, ids in sorted(by_cause.items(), key=lambda item: -len(item[1])):
+        more = f" and {len(ids) - NAMED} more" if len(ids) > NAMED else ""
+        lines.append(f"  {len(ids):>3} × {told}\n        {', '.join(ids[:NAMED])}{more}")
+    return "\n".join(lines)
+
+
+def _exit_code(unfinished: Sequence[Status]) -> int:
+    """The code that all would have ended with; 1 where they differ."""
+    codes = {_code(status.summary) for status in unfinished}
+    return codes.pop() if len(codes) == 1 else 1
+
+
+def _code(summary: Mapping[str, object]) -> int:
+    code = summary.get("exit_code", 1)
+    return code if isinstance(code, int) else 1

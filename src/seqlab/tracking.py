@@ -8,6 +8,7 @@ the run folder has the facts.
 from __future__ import annotations
 
 import csv
+import io
 import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,10 +18,11 @@ from netrc import NetrcParseError, netrc
 from pathlib import Path
 from typing import Any
 
-import torch
 from hydra.utils import instantiate
-from pytorch_lightning.loggers import CSVLogger, Logger, WandbLogger
+from pytorch_lightning.loggers import Logger, WandbLogger
+from pytorch_lightning.utilities import rank_zero_only
 
+from seqlab import durable
 from seqlab.runs import Run
 
 log = logging.getLogger(__name__)
@@ -30,15 +32,16 @@ PATIENCE = 30
 
 
 @contextmanager
-def loggers(entries: Mapping[str, Any], run: Run) -> Iterator[list[Logger]]:
+def loggers(entries: Mapping[str, Any], run: Run, reached: int) -> Iterator[list[Logger]]:
     """Lightning loggers for the chosen trackers, opened now and closed at the end.
 
     Args:
         entries: the config group ``logger``: one ``_target_`` per tracker.
         run: whose loggers they are.
+        reached: the step that the run goes on from.
     """
     with ExitStack() as stack:
-        made: list[Logger] = [metrics_file(run)]
+        made: list[Logger] = [MetricsFile(run.folder / "metrics.csv", reached)]
         for entry in entries.values():
             tracker = instantiate(entry)
             opened = stack.enter_context(tracker.open(run)) if isinstance(tracker, WandbRun) else tracker
@@ -55,16 +58,63 @@ def tell_best(loggers: Sequence[Logger], metrics: Mapping[str, float]) -> dict[s
     return None
 
 
-def metrics_file(run: Run) -> CSVLogger:
-    """``metrics.csv`` in the run folder, with the rows that an interrupted run has already earned."""
-    earned = []
-    if run.last_checkpoint and (run.folder / "metrics.csv").exists():
-        reached = torch.load(run.last_checkpoint, weights_only=True, map_location="cpu")["global_step"]
-        with (run.folder / "metrics.csv").open(newline="") as file:
-            earned = [row for row in csv.DictReader(file) if int(row["step"]) <= reached]
-    logger = CSVLogger(run.folder, name="", version="", flush_logs_every_n_steps=1)
-    logger.experiment.metrics.extend(earned)
-    return logger
+class MetricsFile(Logger):
+    """``metrics.csv``: a row for each time that something is logged, appended at once; a new name adds a column.
+
+    Args:
+        file: where it lies.
+        reached: the step that the run goes on from; rows from there on, which an earlier try wrote, are made again.
+    """
+
+    name, version = "", ""
+
+    def __init__(self, file: Path, reached: int = 0):
+        super().__init__()
+        self.file = file
+        self.waiting: list[dict[str, Any]] = []
+        kept = [row for row in _rows(file) if row["step"].isdigit() and int(row["step"]) < reached]
+        used = [name for name in (kept[0] if kept else ()) if any(row[name] for row in kept)]
+        self.columns = used or ["epoch", "step"]
+        self._rewrite(kept)
+
+    @property
+    def save_dir(self) -> str:
+        """The run folder."""
+        return str(self.file.parent)
+
+    def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None:
+        """Nothing: ``config.yaml`` has them."""
+
+    @rank_zero_only
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        """Append a row; where that is not possible, it is kept and tried again with the next."""
+        self.waiting.append({"step": step, **metrics})
+        try:
+            new = [name for row in self.waiting for name in row if name not in self.columns]
+            if new:
+                self.columns += dict.fromkeys(new)
+                self._rewrite(_rows(self.file))
+            with self.file.open("a", newline="", encoding="utf-8") as file:
+                csv.DictWriter(file, self.columns).writerows(self.waiting)
+            self.waiting.clear()
+        except OSError as error:
+            if len(self.waiting) == 1:
+                log.warning("%s cannot be written (%s); its rows wait in memory.", self.file, error.strerror)
+
+    def _rewrite(self, rows: list[dict[str, str]]) -> None:
+        text = io.StringIO()
+        writer = csv.DictWriter(text, self.columns, extrasaction="ignore")
+        writer.writeheader()
+        writer.writerows(rows)
+        durable.write(self.file, text.getvalue())
+
+
+def _rows(file: Path) -> list[dict[str, str]]:
+    """The rows of a CSV file; without a last one that was cut short, none where there is no file."""
+    if not file.exists():
+        return []
+    with file.open(newline="", encoding="utf-8") as lines:
+        return [row for row in csv.DictReader(lines) if None not in row.values()]
 
 
 @dataclass

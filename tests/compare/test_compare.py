@@ -102,7 +102,7 @@ def test_failed_diverged_and_missing_seeds_are_shown(seqlab: Command, tmp_path: 
     for word in (
         "-s2: diverged: diverged for a reason",
         "-s3: failed: failed for a reason",
-        "-s4: interrupted: it was stopped",
+        "-s4: missing: it was never started",
     ):
         assert word in out
 

@@ -45,11 +45,16 @@ def tensors(state: State) -> Iterator[Tensor]:
             yield from tensors(part)
 
 
+def map_state(change: Callable[[Tensor], Tensor], state: State) -> State:
+    """The state with each of its tensors changed."""
+    if state is None or isinstance(state, Tensor):
+        return None if state is None else change(state)
+    return tuple(map_state(change, part) for part in state)
+
+
 def detach(state: State) -> State:
     """The same numbers without their history: where truncated BPTT cuts."""
-    if state is None or isinstance(state, Tensor):
-        return None if state is None else state.detach()
-    return tuple(detach(part) for part in state)
+    return map_state(Tensor.detach, state)
 
 
 def takes_tokens(cell: nn.Module) -> bool:

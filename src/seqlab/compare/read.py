@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from seqlab.runs import WITHOUT_EFFECT, Run, find, is_leased
+from seqlab.runs import WITHOUT_EFFECT, Run, Status, find
 
 
 @dataclass(frozen=True)
@@ -17,28 +17,36 @@ class Record:
     """One run, as far as it got.
 
     Attributes:
-        config: its resolved configuration.
-        status: ``finished``, ``failed``, ``diverged``, ``running`` or ``interrupted``.
-        summary: what it came to; empty unless it ended.
+        run: its resolved configuration and its folder.
+        status: what is true of it.
     """
 
-    config: Mapping[str, Any]
-    status: str
-    summary: Mapping[str, Any]
+    run: Run
+    status: Status
+
+    @property
+    def config(self) -> Mapping[str, Any]:
+        """The resolved configuration."""
+        return self.run.config
+
+    @property
+    def finished(self) -> bool:
+        """Whether it has a result."""
+        return self.status.state == "finished"
+
+    @property
+    def summary(self) -> Mapping[str, Any]:
+        """What it came to; empty unless it ended."""
+        return self.status.summary
 
     @property
     def seed(self) -> int:
         """The seed, which is all that differs within a group."""
         return self.config["seed"]
 
-    @property
-    def cause(self) -> str:
-        """Why it did not finish, in one line."""
-        return self.summary.get("error") or {"running": "it is being made now"}.get(self.status, "it was stopped")
-
     def score(self, split: str) -> float | None:
         """The main metric on ``val`` (at the chosen checkpoint) or ``test``; ``None`` where there is none."""
-        if self.status != "finished":
+        if not self.finished:
             return None
         metrics = self.summary["test" if split == "test" else "best"]
         return metrics.get(f"{split}/{self.summary['metric']['name']}")
@@ -68,12 +76,12 @@ class Group:
     @property
     def finished(self) -> list[Record]:
         """The records that have a result."""
-        return [record for record in self.records if record.status == "finished"]
+        return [record for record in self.records if record.finished]
 
     @property
     def unfinished(self) -> list[Record]:
         """The records that have none."""
-        return [record for record in self.records if record.status != "finished"]
+        return [record for record in self.records if not record.finished]
 
     def scores(self, split: str) -> list[float]:
         """The main metric of each finished run."""
@@ -103,7 +111,7 @@ def read(paths: Sequence[Path]) -> list[Section]:
     for folder in find(list(paths)):
         record = read_one(folder)
         before = by_id.get(record.config["id"])
-        if not Run(dict(record.config)).is_trial and (before is None or before.status != "finished"):
+        if not record.run.is_trial and (before is None or not before.finished):
             by_id[record.config["id"]] = record
     by_group: dict[str, list[Record]] = defaultdict(list)
     for record in by_id.values():
@@ -121,7 +129,7 @@ def read(paths: Sequence[Path]) -> list[Section]:
 
 def _measured(records: Sequence[Record]) -> str:
     """The metric and references of an experiment, in which those that may be compared agree."""
-    facts = [(r.summary["metric"], r.summary["references"]) for r in records if r.status == "finished"]
+    facts = [(r.summary["metric"], r.summary["references"]) for r in records if r.finished]
     return json.dumps(facts[0], sort_keys=True) if facts else ""
 
 
@@ -150,13 +158,7 @@ def _varied(configs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 def read_one(folder: Path) -> Record:
     """The record of one run folder."""
     run = Run.load(folder)
-    try:
-        summary = run.summary
-    except json.JSONDecodeError:
-        return Record(run.config, "failed", {"error": "its summary.json cannot be read"})
-    if summary is None:
-        return Record(run.config, "running" if is_leased(folder) else "interrupted", {})
-    return Record(run.config, summary["status"], summary)
+    return Record(run, run.status)
 
 
 def _flat(config: Mapping[str, Any], above: str = "") -> dict[str, Any]:

@@ -47,7 +47,9 @@ def show(sections: Sequence[Section]) -> None:
     if lost:
         console.print("Without a result:", style="bold")
         for record in lost:
-            console.print(f"  {record.config['id']}: {record.status}: {record.cause}", soft_wrap=True, markup=False)
+            console.print(
+                f"  {record.config['id']}: {record.status.state}: {record.status.cause}", soft_wrap=True, markup=False
+            )
     console.print(LEGEND, style="dim", soft_wrap=True)
 
 

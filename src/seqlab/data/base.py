@@ -1,14 +1,16 @@
 """The contract of a data set, and its two usual forms: drawn from a law, or held in arrays.
 
 A data set is a ``LightningDataModule`` that has, once it is set up, a ``spec`` and a ``fingerprint``. Its loaders give
-whole batches ``(inputs, targets)``; which batch comes when depends on the seed and the epoch alone.
+whole batches ``(inputs, targets)``; which batch comes when depends on the seed and the epoch alone, so that training
+can be entered at any batch of any epoch. Where several processes make a run, each takes its share of a batch's rows.
 """
 
 from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import Literal, get_args
 
 import numpy as np
@@ -32,14 +34,20 @@ class SequenceData(pl.LightningDataModule, ABC):
     Attributes:
         spec: kinds, sizes, loss positions, main metric, references; there after ``setup``.
         fingerprint: a hash of what was read or drawn, recorded with each run; there after ``setup``.
+        start: the epoch and the batch at which training is entered.
+
+    Args:
+        batch_size: B.
+        workers: how many processes prepare batches; 0 prepares them in the run's own.
     """
 
     spec: DataSpec
     fingerprint: str
 
-    def __init__(self, batch_size: int):
+    def __init__(self, batch_size: int, workers: int = 0):
         super().__init__()
-        self.batch_size = batch_size
+        self.batch_size, self.workers = batch_size, workers
+        self.start = (0, 0)
         self._is_set_up = False
 
     @abstractmethod
@@ -51,8 +59,17 @@ class SequenceData(pl.LightningDataModule, ABC):
         """
 
     @abstractmethod
+    def batches(self, split: Split) -> Dataset[Batch]:
+        """The batches of one split, each a whole one, by number or by whatever key ``order`` gives."""
+
+    def order(self) -> Order:
+        """The order of training batches: one after the other, unless a data set says otherwise."""
+        return InOrder(len(self.batches("train")))  # type: ignore[arg-type]
+
     def loader(self, split: Split) -> DataLoader:
-        """Batches of one split. For ``train`` their order changes with the epoch, for the others never."""
+        """Batches of one split. For ``train`` their order may change with the epoch, for the others never."""
+        order = self.order() if split == "train" else None
+        return DataLoader(self.batches(split), sampler=order, batch_size=None, num_workers=self.workers)
 
     def setup(self, stage: str | None = None) -> None:
         """Load once, whatever the stage."""
@@ -61,8 +78,11 @@ class SequenceData(pl.LightningDataModule, ABC):
             self._is_set_up = True
 
     def train_dataloader(self) -> DataLoader:
-        """Training batches."""
-        return self.loader("train")
+        """Training batches, from ``start`` on."""
+        loader = self.loader("train")
+        if isinstance(loader.sampler, Order):
+            loader.sampler.enter(*self.start)
+        return loader
 
     def val_dataloader(self) -> DataLoader:
         """Batches for model selection."""
@@ -72,41 +92,81 @@ class SequenceData(pl.LightningDataModule, ABC):
         """Batches that are read once, at the end."""
         return self.loader("test")
 
+    def on_before_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
+        """This process's share of the rows of a batch, where several make the run."""
+        if self.trainer is None or self.trainer.world_size == 1:
+            return batch
+        inputs, targets = (part.tensor_split(self.trainer.world_size)[self.trainer.global_rank] for part in batch)
+        return inputs, targets
 
-class Fresh(Sampler[int]):
-    """Batch numbers that go on counting from epoch to epoch."""
 
-    def __init__(self, n: int):
-        self.n, self.epoch = n, 0
+class Order(Sampler, ABC):
+    """Which batches an epoch has, as a function of the epoch; an epoch may be entered at any of them."""
+
+    epoch, first = 0, 0
+
+    @abstractmethod
+    def batches(self, epoch: int) -> Iterable:
+        """The keys of an epoch's batches, in order."""
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """How many batches an epoch has."""
+
+    def enter(self, epoch: int, first: int) -> None:
+        """Start inside an epoch, at the batch ``first``."""
+        self.epoch, self.first = epoch, first
 
     def set_epoch(self, epoch: int) -> None:
         """Called by Lightning at the start of each epoch."""
-        self.epoch = epoch
+        if epoch != self.epoch:
+            self.enter(epoch, 0)
+
+    def __iter__(self) -> Iterator:
+        return islice(self.batches(self.epoch), self.first, None)
+
+
+class Fresh(Order):
+    """Batch numbers that go on counting from epoch to epoch."""
+
+    def __init__(self, n: int):
+        self.n = n
 
     def __len__(self) -> int:
         return self.n
 
-    def __iter__(self) -> Iterator[int]:
-        # a generator, so that the epoch is read late: a resumed run sets it after iter()
-        yield from range(self.epoch * self.n, (self.epoch + 1) * self.n)
+    def batches(self, epoch: int) -> Iterable[int]:
+        """The numbers of the epoch's batches."""
+        return range(epoch * self.n, (epoch + 1) * self.n)
 
 
-class Shuffled(Sampler[Tensor]):
+class InOrder(Order):
+    """The same batches in each epoch, one after the other."""
+
+    def __init__(self, n: int):
+        self.n = n
+
+    def __len__(self) -> int:
+        return self.n
+
+    def batches(self, epoch: int) -> Iterable[int]:
+        """The numbers of all batches."""
+        return range(self.n)
+
+
+class Shuffled(Order):
     """Batches of item numbers, in an order that depends on the seed and the epoch alone."""
 
     def __init__(self, n: int, batch_size: int, seed: int):
-        self.n, self.batch_size, self.seed, self.epoch = n, batch_size, seed, 0
-
-    def set_epoch(self, epoch: int) -> None:
-        """Called by Lightning at the start of each epoch."""
-        self.epoch = epoch
+        self.n, self.batch_size, self.seed = n, batch_size, seed
 
     def __len__(self) -> int:
         return self.n // self.batch_size
 
-    def __iter__(self) -> Iterator[Tensor]:
-        order = torch.from_numpy(np.random.default_rng([self.seed, self.epoch]).permutation(self.n))
-        yield from order.split(self.batch_size)[: len(self)]
+    def batches(self, epoch: int) -> Iterable[Tensor]:
+        """The epoch's items in its own order, a batch at a time."""
+        order = torch.from_numpy(np.random.default_rng([self.seed, epoch]).permutation(self.n))
+        return order.split(self.batch_size)[: len(self)]
 
 
 class _Drawn(Dataset[Batch]):
@@ -134,10 +194,11 @@ class GeneratedData(SequenceData):
         val_size: sequences in the validation set.
         test_size: sequences in the test set.
         seed: of the training stream.
+        workers: as ``SequenceData`` has them.
     """
 
-    def __init__(self, batch_size: int, train_size: int, val_size: int, test_size: int, seed: int):
-        super().__init__(batch_size)
+    def __init__(self, batch_size: int, train_size: int, val_size: int, test_size: int, seed: int, workers: int = 0):
+        super().__init__(batch_size, workers)
         self.sizes: dict[Split, int] = {"train": train_size, "val": val_size, "test": test_size}
         self.seed = seed
 
@@ -160,10 +221,13 @@ class GeneratedData(SequenceData):
         inputs, targets = self.draw(np.random.default_rng(0), 8)
         self.fingerprint = fingerprint(inputs.numpy(), targets.numpy())
 
-    def loader(self, split: Split) -> DataLoader:
+    def batches(self, split: Split) -> Dataset[Batch]:
         """Batches drawn as they are needed."""
-        sampler = Fresh(self.sizes["train"] // self.batch_size) if split == "train" else None
-        return DataLoader(_Drawn(self, split), sampler=sampler, batch_size=None)
+        return _Drawn(self, split)
+
+    def order(self) -> Order:
+        """Other batches in each epoch."""
+        return Fresh(self.sizes["train"] // self.batch_size)
 
 
 class _Held(Dataset[Batch]):
@@ -187,10 +251,11 @@ class ArrayData(SequenceData):
     Args:
         batch_size: B.
         seed: of the order of training batches.
+        workers: as ``SequenceData`` has them.
     """
 
-    def __init__(self, batch_size: int, seed: int):
-        super().__init__(batch_size)
+    def __init__(self, batch_size: int, seed: int, workers: int = 0):
+        super().__init__(batch_size, workers)
         self.seed = seed
 
     @abstractmethod
@@ -207,11 +272,13 @@ class ArrayData(SequenceData):
                 "so an epoch would have no batch. Lower it."
             )
 
-    def loader(self, split: Split) -> DataLoader:
+    def batches(self, split: Split) -> Dataset[Batch]:
         """Batches cut from the arrays."""
-        inputs, targets = self.held[split]
-        sampler = Shuffled(len(inputs), self.batch_size, self.seed) if split == "train" else None
-        return DataLoader(_Held(inputs, targets, self.batch_size), sampler=sampler, batch_size=None)
+        return _Held(*self.held[split], self.batch_size)
+
+    def order(self) -> Order:
+        """Another order of the sequences in each epoch."""
+        return Shuffled(len(self.held["train"][0]), self.batch_size, self.seed)
 
 
 def fingerprint(*parts: np.ndarray | bytes) -> str:

@@ -45,6 +45,7 @@ class Stocks(ArrayData):
         folds: the number of test blocks.
         fold: which of them this run tests on, from 0.
         days: how many days the simulated market has.
+        workers: as ``SequenceData`` has them.
         seed: of the order of training batches; the simulated market is the same for all seeds.
 
     Raises:
@@ -65,8 +66,9 @@ class Stocks(ArrayData):
         folds: int = 1,
         fold: int = 0,
         days: int = 4000,
+        workers: int = 0,
     ):
-        super().__init__(batch_size, seed)
+        super().__init__(batch_size, seed, workers)
         if change not in UNITS:
             raise DataError(f"data.change={change}: expected {', '.join(UNITS)}.")
         if not 0 <= fold < folds:

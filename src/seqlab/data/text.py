@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
 from seqlab.data import files as named
@@ -45,6 +44,7 @@ class Text(SequenceData):
         config: which configuration of that data set.
         column: its column of text.
         vocabulary_size: how many words are known, the most frequent ones of the training part; ``None`` for all.
+        workers: as ``SequenceData`` has them.
 
     Raises:
         DataError: no such file, not UTF-8, empty, too short, or a text of a single symbol.
@@ -60,8 +60,9 @@ class Text(SequenceData):
         config: str | None = None,
         column: str = "text",
         vocabulary_size: int | None = None,
+        workers: int = 0,
     ):
-        super().__init__(batch_size)
+        super().__init__(batch_size, workers)
         if level not in ("char", "word"):
             raise DataError(f"data.level={level}: expected char or word.")
         if files is not None and name is not None:
@@ -150,9 +151,9 @@ class Text(SequenceData):
             )
         return ids[: n * B].reshape(B, n)
 
-    def loader(self, split: Split) -> DataLoader:
+    def batches(self, split: Split) -> TorchDataset[Batch]:
         """Consecutive windows of all streams; the last is shorter where T does not divide their length."""
-        return DataLoader(_Windows(self.streams[split], self.length), batch_size=None)
+        return _Windows(self.streams[split], self.length)
 
 
 class _Windows(TorchDataset[Batch]):

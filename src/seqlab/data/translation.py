@@ -107,8 +107,8 @@ class Translation(ArrayData):
         DataError: an unknown kind of pair, or more pairs than there are.
     """
 
-    def __init__(self, batch_size: int, seed: int, pairs: str, train_size: int, val_size: int, test_size: int):
-        super().__init__(batch_size, seed)
+    def __init__(self, pairs: str, train_size: int, val_size: int, test_size: int, **common: int):
+        super().__init__(**common)
         if pairs not in PAIRS:
             raise DataError(f"data.pairs={pairs}: expected {', '.join(PAIRS)}.")
         self.pairs = pairs

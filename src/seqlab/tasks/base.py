@@ -10,13 +10,13 @@ from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 import pytorch_lightning as pl
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
 from torchmetrics import MeanMetric
 
-from seqlab.cells.base import State, detach
+from seqlab.cells.base import State, detach, map_state
 from seqlab.data.base import Batch
 from seqlab.errors import ConfigError
-from seqlab.spec import Classes, DataSpec, Reals, Tokens
+from seqlab.spec import IGNORE, Classes, DataSpec, Reals, Tokens
 
 Measures = Mapping[str, tuple[Tensor, int]]
 """Means over a batch, each with how many positions it is taken over; ``loss`` is always among them."""
@@ -95,11 +95,20 @@ class SequenceTask(pl.LightningModule, ABC):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """The loss; logged only on the steps that are written, since logging costs as much as a small step."""
-        loss = self.loss(batch, "train")
-        self.positions_seen += batch[0].shape[0] * batch[0].shape[1]
+        loss = self.loss(batch, "train") * self._share(batch)
+        self.positions_seen += batch[0].shape[0] * batch[0].shape[1] * self.trainer.world_size
         if (self.trainer.global_step + 1) % self.log_every == 0:
-            self.log("train/loss", loss.detach())
+            self.log("train/loss", loss.detach(), sync_dist=True)
         return loss
+
+    def _share(self, batch: Batch) -> Tensor | float:
+        """What the loss of this process counts, so that its mean over processes is the mean over all positions."""
+        if self.trainer.world_size == 1 or self.spec.loss_at != "masked":
+            return 1.0  # all processes have as many positions
+        mine = (batch[1] != IGNORE).sum().float()
+        all_of_them = mine.clone()
+        distributed.all_reduce(all_of_them)
+        return mine * self.trainer.world_size / all_of_them
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Adds a batch to the means of the validation set."""
@@ -111,6 +120,7 @@ class SequenceTask(pl.LightningModule, ABC):
 
     def on_train_start(self) -> None:
         """Starts the clock, and learns how often Lightning writes."""
+        self.carried["train"] = map_state(lambda part: part.to(self.device), self.carried.get("train"))
         self.clock = time.monotonic()
         self.log_every = getattr(self.trainer, "log_every_n_steps", 50)
 
@@ -148,12 +158,23 @@ class SequenceTask(pl.LightningModule, ABC):
         self._stop_clock()
         checkpoint["cost"] = {"positions_seen": self.positions_seen, "seconds": self.seconds}
         checkpoint["metrics"] = {name: float(value) for name, value in self.trainer.callback_metrics.items()}
+        checkpoint["carried"] = self._carried_by_all()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """A run that goes on also goes on counting."""
         if self.trainer.state.fn == "fit":
             self.positions_seen = checkpoint["cost"]["positions_seen"]
             self.seconds = checkpoint["cost"]["seconds"]
+            self.carried["train"] = checkpoint["carried"][self.trainer.global_rank]
+
+    def _carried_by_all(self) -> list[State]:
+        """What each process carries along its own rows of the text."""
+        mine = map_state(Tensor.cpu, self.carried.get("train"))
+        if self.trainer.world_size == 1:
+            return [mine]
+        everybodys: list[State] = [None] * self.trainer.world_size
+        distributed.all_gather_object(everybodys, mine)
+        return everybodys
 
     def _begin(self, split: str) -> None:
         self.carried.pop(split, None)
@@ -165,7 +186,9 @@ class SequenceTask(pl.LightningModule, ABC):
 
     def _end(self, split: str) -> None:
         means = {name: float(mean.compute()) for name, mean in self.means.items()}
-        self.log_dict({f"{split}/{name}": value for name, value in {**means, **self.derive(means)}.items()})
+        self.log_dict(
+            {f"{split}/{name}": value for name, value in {**means, **self.derive(means)}.items()}, sync_dist=True
+        )
 
 
 def _noun(kind: type) -> str:

@@ -1,4 +1,4 @@
-"""Hydra's door to ``seqlab.sweep``: ``hydra/launcher=local`` (Hydra 1.3 finds launchers only here)."""
+"""Hydra's door to ``seqlab.sweep`` and its engines: ``hydra/launcher=local`` (Hydra 1.3 finds launchers only here)."""
 
 from __future__ import annotations
 
@@ -11,15 +11,16 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
 
-class LocalLauncher(Launcher):
-    """Every job in a process of its own on this machine.
+class SweepLauncher(Launcher):
+    """All jobs of a sweep, made by an engine.
 
     Args:
-        workers: how many at once; ``None`` for one per core.
+        engine: the class of the engine, such as ``seqlab.engines.local.Local``.
+        options: what it is made with.
     """
 
-    def __init__(self, workers: int | None = None):
-        self.workers = workers
+    def __init__(self, engine: str, **options: Any):
+        self.engine, self.options = engine, options
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Called by Hydra before ``launch``."""
@@ -27,13 +28,23 @@ class LocalLauncher(Launcher):
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[Any]:
         """Freeze and check the configuration of every job, then make them all."""
+        from hydra.utils import get_class
+
         from seqlab.config import freeze
         from seqlab.sweep import make_all
 
         composed = [self.loader.load_sweep_config(self.config, list(overrides)) for overrides in job_overrides]
-        make_all([freeze(without_hydra(config), config.hydra) for config in composed], self.workers)
-        done = zip(job_overrides, composed, strict=True)
-        return [JobReturn(overrides=list(o), cfg=config, status=JobStatus.COMPLETED) for o, config in done]
+        runs = [freeze(without_hydra(config), config.hydra) for config in composed]
+        statuses = {status.id: status for status in make_all(runs, get_class(self.engine)(**self.options))}
+        return [
+            JobReturn(
+                overrides=list(overrides),
+                cfg=config,
+                status=JobStatus.COMPLETED,
+                _return_value=statuses[run.id].score,
+            )
+            for overrides, config, run in zip(job_overrides, composed, runs, strict=True)
+        ]
 
 
 def without_hydra(config: DictConfig) -> DictConfig:

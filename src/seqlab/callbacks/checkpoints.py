@@ -1,0 +1,196 @@
+"""The two checkpoints of a run: the best, by which it is judged, and the last, from which it goes on to the same bits.
+
+Lightning's own restart is not exact: it forgets where in an epoch the data were, the state of random numbers, and now
+and then a scheduler's step. Here nothing of that needs to be saved, because all of it follows from the seed and the
+number of the batch: the order of the data (``seqlab.data.base``), and the random numbers, which are seeded afresh
+before each batch. What is left is to save only where Lightning can restart, and to put back what its restart disturbs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import ModelCheckpoint
+from torch import distributed
+
+from seqlab.checkpoints import LAST
+from seqlab.data.base import Order
+from seqlab.errors import SeqlabError
+from seqlab.runs import Run
+from seqlab.stopping import Stop
+
+
+class BestCheckpoint(ModelCheckpoint):
+    """Lightning's ``ModelCheckpoint``, whose state names files and not folders, so that a run folder may be moved."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """The state, with the files by their names alone."""
+        return _with_paths(super().state_dict(), lambda path: Path(path).name if path else path) | {"dirpath": ""}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """The state, with the files in this run's folder."""
+        folder = str(self.dirpath)
+        super().load_state_dict(
+            _with_paths(state_dict, lambda name: str(Path(folder, name)) if name else name) | {"dirpath": folder}
+        )
+        self.current_score = state_dict["current_score"]
+
+
+def _with_paths(state: Mapping[str, Any], change: Any) -> dict[str, Any]:
+    changed = dict(state)
+    for key in ("best_model_path", "kth_best_model_path", "last_model_path"):
+        changed[key] = change(changed[key])
+    changed["best_k_models"] = {change(path): score for path, score in changed["best_k_models"].items()}
+    return changed
+
+
+class ExactResume(pl.Callback):
+    """Writes ``last.ckpt`` every few seconds, from which a run goes on as if it had never stopped.
+
+    Args:
+        run: whose checkpoints they are, and where progress is reported.
+        stop: the request to stop that is heeded, once all is kept, before the next batch.
+        origin: what a run that goes on must have in common with the one that stopped; written into each checkpoint.
+        every: seconds between two checkpoints.
+
+    Raises:
+        Interrupted, Preempted: stopping was asked for, and the run has been kept.
+    """
+
+    def __init__(self, run: Run, stop: Stop, origin: Mapping[str, Any], every: float = 10.0):
+        self.run, self.stop, self.origin, self.every = run, stop, dict(origin), every
+        self.path = run.folder / "checkpoints" / LAST
+        self.saving = self.fitted = False
+        self.restored: dict[str, Any] | None = None
+
+    def on_load_checkpoint(self, trainer: Any, pl_module: Any, checkpoint: dict[str, Any]) -> None:
+        """Tells the data where to go on, and keeps what must be put back."""
+        if trainer.state.fn != "fit":
+            return
+        loop = checkpoint["loops"]["fit_loop"]
+        trainer.datamodule.start = (
+            loop["epoch_progress"]["current"]["processed"],
+            loop["epoch_loop.batch_progress"]["current"]["completed"],
+        )
+        trainer.should_stop = checkpoint["fitted"]
+        self.restored = {
+            "metrics": checkpoint["metrics"],
+            "steps": loop["epoch_loop.state_dict"]["_batches_that_stepped"],
+            "scheduled": loop["epoch_loop.scheduler_progress"],
+            "schedulers": checkpoint["lr_schedulers"],
+            "rates": [[group["lr"] for group in state["param_groups"]] for state in checkpoint["optimizer_states"]],
+        }
+
+    def on_fit_start(self, trainer: Any, pl_module: Any) -> None:
+        """The last known metrics are known again."""
+        if self.restored:
+            trainer.callback_metrics.update({k: torch.tensor(v) for k, v in self.restored["metrics"].items()})
+
+    def on_train_start(self, trainer: Any, pl_module: Any) -> None:
+        """From here on a request to stop waits for the next batch."""
+        self.stop.listen()
+        self.stop.waits = True
+        self.saved = time.monotonic()
+        self._report(trainer, pl_module)
+
+    def on_train_batch_start(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:
+        """Here everything of the batch before is done: logged, validated, scheduled."""
+        if self.restored:
+            self._put_back(trainer, self.restored)
+            self.restored = None
+        asked, due = self._agreed(trainer, self.stop.asked is not None, time.monotonic() - self.saved >= self.every)
+        if (asked or due) and _is_safe(trainer, batch_idx):
+            self._save(trainer, pl_module)
+        if asked and (_is_safe(trainer, batch_idx) or trainer.fit_loop.epoch_loop.total_batch_idx == 0):
+            self.stop.waits = False
+            self.stop.heed(f"stopped at step {trainer.global_step}")
+            raise SeqlabError(f"stopped at step {trainer.global_step} with another of its processes")
+        self._seed(trainer, pl_module, "train", trainer.fit_loop.epoch_loop.total_batch_idx)
+
+    def on_validation_start(self, trainer: Any, pl_module: Any) -> None:
+        """What is random in an evaluation does not depend on what was before it."""
+        self._seed(trainer, pl_module, "val", trainer.global_step)
+
+    def on_test_start(self, trainer: Any, pl_module: Any) -> None:
+        """As for a validation."""
+        self._seed(trainer, pl_module, "test", trainer.global_step)
+
+    def on_train_end(self, trainer: Any, pl_module: Any) -> None:
+        """The last checkpoint of all says that training is over."""
+        self.fitted = True
+        self._save(trainer, pl_module)
+        self.stop.waits = False
+        self.stop.heed("stopped after its training, before its test")
+
+    def on_save_checkpoint(self, trainer: Any, pl_module: Any, checkpoint: dict[str, Any]) -> None:
+        """The state as it was when the batch before had ended, though the next one has been counted already."""
+        checkpoint["origin"], checkpoint["fitted"] = self.origin, self.fitted
+        if not self.saving:
+            return
+        progress = checkpoint["loops"]["fit_loop"]["epoch_loop.batch_progress"]
+        for count in (progress["total"], progress["current"]):
+            count["ready"] = count["completed"]
+        progress["is_last_batch"] = False
+
+    def _save(self, trainer: Any, pl_module: Any) -> None:
+        self.saving = True
+        trainer.save_checkpoint(self.path, weights_only=False)
+        self.saving = False
+        self.saved = time.monotonic()
+        self._report(trainer, pl_module)
+
+    def _report(self, trainer: Any, pl_module: Any) -> None:
+        if not trainer.is_global_zero:
+            return
+        planned = trainer.estimated_stepping_batches
+        self.run.report(
+            {
+                "step": trainer.global_step,
+                "of": int(planned) if planned != float("inf") else None,
+                "seconds": round(pl_module.seconds, 3),
+            }
+        )
+
+    def _put_back(self, trainer: Any, restored: Mapping[str, Any]) -> None:
+        """What Lightning's restart has disturbed: it passes through the end of a batch that has ended already."""
+        trainer.fit_loop.restarting = False  # else a plateau scheduler misses the end of this epoch
+        trainer.fit_loop.epoch_loop._batches_that_stepped = restored["steps"]
+        trainer.fit_loop.epoch_loop.scheduler_progress.load_state_dict(restored["scheduled"])
+        for config, state in zip(trainer.lr_scheduler_configs, restored["schedulers"], strict=True):
+            config.scheduler.load_state_dict(state)
+        for optimizer, rates in zip(trainer.optimizers, restored["rates"], strict=True):
+            for group, rate in zip(optimizer.param_groups, rates, strict=True):
+                group["lr"] = rate
+
+    def _agreed(self, trainer: Any, *wishes: bool) -> list[bool]:
+        """What any of the run's processes wishes, all do."""
+        if trainer.world_size == 1:
+            return list(wishes)
+        votes = torch.tensor(wishes, dtype=torch.int32, device=trainer.strategy.root_device)
+        distributed.all_reduce(votes, distributed.ReduceOp.MAX)
+        return [bool(vote) for vote in votes]
+
+    def _seed(self, trainer: Any, pl_module: Any, *where: Any) -> None:
+        """Random numbers as a function of the seed and the place, for whatever draws from the global generators."""
+        key = "/".join(map(str, (self.run.config["seed"], trainer.global_rank, *where)))
+        number = int.from_bytes(hashlib.blake2b(key.encode(), digest_size=7).digest())
+        torch.default_generator.manual_seed(number)  # a hundred times faster than torch.manual_seed
+        if pl_module.device.type == "cuda":
+            torch.cuda.default_generators[pl_module.device.index].manual_seed(number)
+        random.seed(number)
+        np.random.seed(number & 0xFFFFFFFF)
+
+
+def _is_safe(trainer: Any, batch_idx: int) -> bool:
+    """Whether Lightning can restart from here: no gradient is half accumulated, and the data can be entered here."""
+    whole_step = batch_idx % trainer.accumulate_grad_batches == 0
+    begun = trainer.fit_loop.epoch_loop.total_batch_idx > 0
+    return begun and whole_step and (batch_idx == 0 or isinstance(trainer.train_dataloader.sampler, Order))

@@ -1,0 +1,119 @@
+"""This machine: a process for each run, as many at once as there are cores, or GPUs where there are any.
+
+The processes are forked from one that has imported all that a run needs and done nothing else (the standard library's
+fork server), so a run starts in milliseconds, shares no state with another, and gives back its memory when it ends.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import multiprocessing
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from multiprocessing.connection import wait
+from pathlib import Path
+from typing import Any
+
+from seqlab import job
+from seqlab.engines.base import TICK, Ending, Engine
+from seqlab.runs import NAMES, Run
+
+PR_SET_PDEATHSIG = 1
+"""Linux's request for a signal at the death of the parent."""
+
+
+class Local(Engine):
+    """Processes on this machine.
+
+    Args:
+        workers: how many processes at once; ``None`` for one per GPU, or one per core where there is no GPU.
+    """
+
+    def __init__(self, workers: int | None = None):
+        self.workers = workers
+
+    def make(self, runs: Sequence[Run]) -> Iterator[Ending | None]:
+        """One process per run; a run of several processes takes the room of as many."""
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload(["seqlab.experiment"])
+        cards = gpus() if any(run.config["trainer"]["accelerator"] != "cpu" for run in runs) else []
+        free: list[str | None] = list(cards) if cards and self.workers is None else [None] * (self.workers or cores())
+        room = len(free)
+        waiting = list(runs)
+        live: dict[Any, tuple[Any, Run, list[str | None]]] = {}
+        try:
+            while waiting or live:
+                while waiting and len(free) >= min(waiting[0].processes, room):
+                    run = waiting.pop(0)
+                    places = [free.pop() for _ in range(min(run.processes, room))]
+                    process = context.Process(target=_child, args=(run.folder.resolve(), _environment(run, places)))
+                    process.start()
+                    live[process.sentinel] = process, run, places
+                ended = wait(list(live), timeout=TICK)
+                if not ended:
+                    yield None
+                for sentinel in ended:
+                    process, run, places = live.pop(sentinel)
+                    process.join()
+                    free += places
+                    yield Ending(run, death_of(process.exitcode, run))
+        finally:
+            for process, _, _ in live.values():
+                process.terminate()
+            for process, _, _ in live.values():
+                process.join()
+
+
+def death_of(code: int, run: Run) -> str:
+    """What an exit code tells that a run could not; nothing for the codes that runs end with themselves."""
+    if code in (0, 1, 2, 3, 130, 143):
+        return ""
+    log = run.folder / NAMES["log"]
+    if code >= 0:
+        return f"its process ended with code {code}; see {log}"
+    hint = " (out of memory?)" if -code == signal.SIGKILL else ""
+    return f"its process was killed by {signal.Signals(-code).name}{hint}; see {log}"
+
+
+def cores() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def gpus() -> list[str]:
+    """The NVIDIA GPUs that this process may use; asked of the driver's own tool, since torch is slow to start."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is not None:
+        return [card for card in visible.split(",") if card.strip() not in ("", "-1")]
+    if not shutil.which("nvidia-smi"):
+        return []
+    asked = subprocess.run(["nvidia-smi", "--list-gpus"], capture_output=True, text=True)
+    return [str(i) for i, line in enumerate(asked.stdout.splitlines()) if line.startswith("GPU ")]
+
+
+def _environment(run: Run, places: Sequence[str | None]) -> dict[str, str]:
+    threads = str(run.config["threads"])
+    cards = ",".join(card for card in places if card is not None)
+    return {
+        **os.environ,
+        "OMP_NUM_THREADS": threads,
+        "MKL_NUM_THREADS": threads,
+        **({"CUDA_VISIBLE_DEVICES": cards} if cards else {}),
+    }
+
+
+def _child(folder: Path, environment: Mapping[str, str]) -> None:
+    """One run, in a process of its own, with its output in the run folder."""
+    with suppress(OSError, AttributeError):  # only Linux has it
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    os.environ.clear()
+    os.environ.update(environment)
+    with (folder / NAMES["log"]).open("a", encoding="utf-8") as output:
+        os.dup2(output.fileno(), 1)
+        os.dup2(output.fileno(), 2)
+    sys.exit(job.make(folder))

@@ -1,0 +1,43 @@
+"""Exact resume: wherever a run is stopped, it ends with the same bits as if it had not been."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from exact import CONFIGURATIONS, differences, make_keeping, result_of, resumed, run_of
+from seqlab.experiment import make
+
+
+@pytest.mark.parametrize("name", CONFIGURATIONS)
+def test_a_run_resumed_from_any_checkpoint_ends_with_the_same_bits(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Weights, optimizer, schedules, counters, metrics, logged rows, samples: from every safe point there is."""
+    straight = run_of(tmp_path / "straight", *CONFIGURATIONS[name], "callbacks.resume.every=1000")
+    make(straight)
+    run = run_of(tmp_path / "saving", *CONFIGURATIONS[name])
+    copies = make_keeping(run, monkeypatch)
+    expected = result_of(straight)
+    assert list(differences(expected, result_of(run))) == [], "taking checkpoints changes the run"
+    assert len(copies) > 2
+    for step, copy in copies:
+        again, _ = resumed(copy)
+        assert list(differences(expected, result_of(again))) == [], f"resumed from step {step}"
+
+
+@pytest.mark.parametrize("name", ["dropout", "carried", "plateau", "validation inside an epoch", "accumulation"])
+def test_a_resume_of_a_resume_ends_with_the_same_bits(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From every checkpoint that a resumed run takes, for three of the checkpoints that it was resumed from."""
+    run = run_of(tmp_path / "run", *CONFIGURATIONS[name])
+    copies = make_keeping(run, monkeypatch)
+    expected = result_of(run)
+    for _, copy in (copies[0], copies[len(copies) // 2], copies[-2]):
+        again, later = resumed(copy, monkeypatch)
+        assert list(differences(expected, result_of(again))) == []
+        for step, copy_of_copy in later:
+            third, _ = resumed(copy_of_copy)
+            assert list(differences(expected, result_of(third))) == [], f"resumed again from step {step}"
