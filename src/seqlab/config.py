@@ -70,6 +70,8 @@ RANGES = {
     "cell.dropout": Range(float, 0, 1),
     "optimizer.lr": Range(float, 0, open=True),
     "optimizer.weight_decay": Range(float, 0),
+    "trainer.devices": Range(int, 1),
+    "trainer.num_nodes": Range(int, 1),
     "trainer.max_epochs": Range(int, 1, optional=True, also=(-1,)),
     "trainer.max_steps": Range(int, 1, also=(-1,)),
     "trainer.accumulate_grad_batches": Range(int, 1),

@@ -76,6 +76,12 @@ class SweepFailed(SeqlabError):
         self.exit_code = exit_code
 
 
+def by_exit_code(code: int) -> type[SeqlabError]:
+    """The kind of error that a process which ended with a code has told of."""
+    kinds = (InputError, Diverged, Interrupted, Preempted)
+    return next((kind for kind in kinds if kind.exit_code == code), SeqlabError)
+
+
 def suggestion(word: str, known: Iterable[str]) -> str:
     """``" Did you mean lstm?"``, or nothing where no known word is close."""
     close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.55)

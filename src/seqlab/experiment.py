@@ -19,10 +19,10 @@ from pytorch_lightning.accelerators import CUDAAccelerator, MPSAccelerator
 from pytorch_lightning.callbacks import Callback, ModelCheckpoint, ProgressBar
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
-from seqlab import checkpoints, facts, tracking
+from seqlab import checkpoints, facts, processes, tracking
 from seqlab.cells import base as cells
 from seqlab.data.base import SequenceData
-from seqlab.errors import ConfigError, Diverged, Interrupted, Preempted, SeqlabError
+from seqlab.errors import ConfigError, Diverged, Interrupted, Preempted, SeqlabError, by_exit_code
 from seqlab.plugins import make_importable
 from seqlab.runs import NAMES, Run
 from seqlab.stopping import Stop, listening
@@ -59,33 +59,66 @@ def make(run: Run) -> Mapping[str, Any]:
     make_importable(run.config["plugin_path"])
     torch.set_num_threads(run.config["threads"])
     _quiet()
-    with listening() as stop, ExitStack() as held:
+    with listening() as stop:
+        if run.processes > 1 and processes.rank() is None:
+            return _make_together(run)
+        if not processes.leads():
+            logging.getLogger("seqlab").setLevel(logging.WARNING)
+            return _train(run, build(run), stop)
+        return _make(run, stop)
+
+
+def _make(run: Run, stop: Stop) -> Mapping[str, Any]:
+    """By this process, alone or as the first of several."""
+    with ExitStack() as held:
         prepared = run.folder.is_dir()  # by a sweep, or by an earlier try
         if prepared:
             held.enter_context(_kept(run))
         if run.finished:
-            summary = run.status.summary
-            log.info("%s: finished already, %s", run.id, facts.headline(summary))
-            return summary
+            return _finished_already(run)
         if not prepared:
-            built = build(run.config)
+            built = build(run)
             run.prepare()
             held.enter_context(_kept(run))
         run.begin()
         if prepared:
-            built = build(run.config)
+            built = build(run)
         return _train(run, built, stop)
 
 
-def build(config: Mapping[str, Any]) -> Built:
+def _make_together(run: Run) -> Mapping[str, Any]:
+    """By several processes, which this one waits for."""
+    if run.finished:
+        return _finished_already(run)
+    processes.check_share(run)
+    run.prepare()
+    log.info("%s: made by %d processes; %s has what they say", run.id, run.processes, run.folder / NAMES["log"])
+    processes.make_together(run)
+    status = run.status
+    if status.state != "finished":
+        raise by_exit_code(status.summary.get("exit_code", 1))(f"{run.id}: {status.cause}")
+    log.info("%s: finished, %s", run.id, facts.headline(status.summary))
+    return status.summary
+
+
+def _finished_already(run: Run) -> Mapping[str, Any]:
+    summary = run.status.summary
+    log.info("%s: finished already, %s", run.id, facts.headline(summary))
+    return summary
+
+
+def build(run: Run) -> Built:
     """Data → spec → cell → model → task.
 
     Raises:
         ConfigError: a part cannot be built from its keys; the message names the group and the option.
         DataError: the data cannot be used.
     """
+    config = run.config
+    processes.check_share(run)
     _check_device(config["trainer"])
-    _construct("trainer", config, logger=False, enable_checkpointing=False)  # refuses what it cannot use, before data
+    # before any data, so that what Lightning refuses costs nothing
+    _construct("trainer", config, logger=False, enable_checkpointing=False, plugins=[processes.environment()])
     with _blamed_on("cell", config):
         cell = instantiate(config["cell"], _convert_="all")
         state_size = cells.check(cell, config["choices"]["cell"])
@@ -110,14 +143,14 @@ def _train(run: Run, built: Built, stop: Stop) -> Mapping[str, Any]:
     log.info("%s: %s parameters, state %d", run.id, f"{built.parameters:,}", built.state_size)
     origin, files = facts.origin(run, data), checkpoints.CheckpointFiles()
     last, reached = _going_on(run, origin)
-    with tracking.loggers(config["logger"] or {}, run, reached) as loggers:
+    with tracking.loggers((config["logger"] or {}) if processes.leads() else None, run, reached) as loggers:
         callbacks = _callbacks(run, stop, origin, reached)
         trainer = _construct(
             "trainer",
             config,
             logger=loggers,
             callbacks=callbacks,
-            plugins=[files],
+            plugins=[files, processes.environment()],
             default_root_dir=str(run.folder),
             enable_progress_bar=any(isinstance(callback, ProgressBar) for callback in callbacks),
             use_distributed_sampler=False,  # the data share out their batches themselves
@@ -140,7 +173,8 @@ def _train(run: Run, built: Built, stop: Stop) -> Mapping[str, Any]:
             "tokens_per_second": round(task.positions_seen / task.seconds, 1),
             "wandb": tracking.tell_best(loggers, best_metrics),
         }
-    run.conclude(summary)
+    if processes.leads():
+        run.conclude(summary)
     log.info("%s: finished, %s", run.id, facts.headline(summary))
     return summary
 
@@ -266,7 +300,6 @@ def _quiet() -> None:
         ".*number of training batches.*is smaller than the logging interval.*",
         ".*You requested to overfit but enabled.*",
         ".*isinstance.treespec, LeafSpec.*is deprecated.*",
-        ".*srun. command is available on your system but is not used.*",
         ".*your dataloader is not resumable.*",
     ):
         warnings.filterwarnings("ignore", message=message)

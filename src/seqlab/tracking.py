@@ -32,14 +32,17 @@ PATIENCE = 30
 
 
 @contextmanager
-def loggers(entries: Mapping[str, Any], run: Run, reached: int) -> Iterator[list[Logger]]:
+def loggers(entries: Mapping[str, Any] | None, run: Run, reached: int) -> Iterator[list[Logger]]:
     """Lightning loggers for the chosen trackers, opened now and closed at the end.
 
     Args:
-        entries: the config group ``logger``: one ``_target_`` per tracker.
+        entries: the config group ``logger``: one ``_target_`` per tracker; ``None`` for a process that tells nobody.
         run: whose loggers they are.
         reached: the step that the run goes on from.
     """
+    if entries is None:
+        yield []
+        return
     with ExitStack() as stack:
         made: list[Logger] = [MetricsFile(run.folder / "metrics.csv", reached)]
         for entry in entries.values():

@@ -21,7 +21,7 @@ class StopOnDivergence(pl.Callback):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Looks at the training loss."""
-        self._check(trainer, "train/loss", float(outputs["loss"]))
+        self._check(trainer, "train/loss", float(trainer.strategy.reduce(outputs["loss"].detach(), reduce_op="mean")))
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Looks at the validation loss."""

@@ -24,10 +24,13 @@ class Samples(pl.Callback):
     """
 
     def __init__(self, folder: str | Path, reached: int = 0):
-        self.file = Path(folder) / "samples.jsonl"
-        if self.file.exists():
-            kept = [line for line in self.file.read_text("utf-8").splitlines(keepends=True) if _step(line) <= reached]
-            durable.write(self.file, "".join(kept))
+        self.file, self.reached = Path(folder) / "samples.jsonl", reached
+
+    def on_fit_start(self, trainer: Any, pl_module: Any) -> None:
+        """Takes away what is made again."""
+        if trainer.is_global_zero and self.file.exists():
+            lines = self.file.read_text("utf-8").splitlines(keepends=True)
+            durable.write(self.file, "".join(line for line in lines if _step(line) <= self.reached))
 
     def on_validation_end(self, trainer: Any, pl_module: Any) -> None:
         """Asks the task for samples of the first validation batch."""

@@ -1,0 +1,68 @@
+"""One run made by two processes: the same result as by one, in one folder, also inside a sweep."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from conftest import Command
+from exact import TEXT, WORDS
+from seqlab.checkpoints import LAST, read
+from seqlab.runs import find
+
+SMALL = ["logger=none", "trainer=cpu", "cell.hidden_size=8", "trainer.max_epochs=2", "trainer.log_every_n_steps=1"]
+
+
+def results(folder: Path) -> tuple[dict, dict]:
+    summary = json.loads((folder / "summary.json").read_text())
+    return summary, read(folder / "checkpoints" / LAST)["state_dict"]
+
+
+@pytest.mark.parametrize("data", [TEXT, WORDS], ids=["carried", "masked"])
+def test_two_processes_learn_what_one_learns(seqlab: Command, tmp_path: Path, data: list[str]) -> None:
+    """Inside one sweep, where plain Lightning is silently wrong: to rounding, with one folder and one identity each."""
+    sweep = ["train", "-m", *SMALL, *data, "seed=1,2"]
+    answer = seqlab(*sweep, "trainer.devices=2", "runs_dir=two", "hydra.launcher.workers=2")
+    assert answer.code == 0, answer.err + "".join(file.read_text() for file in tmp_path.rglob("log.txt"))
+    assert seqlab(*sweep, "runs_dir=one").code == 0
+    folders = find([tmp_path / "two"])
+    assert [folder.name for folder in folders] == [folder.name for folder in find([tmp_path / "one"])]
+    for folder in folders:
+        (two, weights), (one, expected) = results(folder), results(tmp_path / "one" / folder.name)
+        assert two["environment"]["processes"] == 2
+        assert one["steps"] == two["steps"] > 2
+        for name, value in expected.items():
+            torch.testing.assert_close(weights[name], value, rtol=1e-4, atol=1e-6)
+        assert two["test"] == pytest.approx(one["test"], rel=1e-4)
+        rows = [(folder / "metrics.csv").read_text().count("\n") for folder in (folder, tmp_path / "one" / folder.name)]
+        assert rows[0] == rows[1]
+
+
+def test_two_processes_go_on_with_what_two_began_and_one_does_not(seqlab: Command, tmp_path: Path) -> None:
+    """Another number of processes rounds otherwise, so it is refused with the difference."""
+    command = ["train", *SMALL, *WORDS, "callbacks.resume.every=0"]
+    assert seqlab(*command, "trainer.devices=2").code == 0
+    (folder,) = find([tmp_path / "runs"])
+    (folder / "summary.json").unlink()
+    answer = seqlab(*command)
+    assert answer.code == 2
+    assert "processes: 2 → 1" in answer.err
+    assert "--fork" in answer.err
+
+
+def test_a_batch_that_cannot_be_shared_equally_is_refused(seqlab: Command, tmp_path: Path) -> None:
+    """Before anything is made, with the number that would do."""
+    answer = seqlab("train", *SMALL, "trainer.devices=3")
+    assert answer.code == 2
+    assert "data.batch_size=50: cannot be shared equally by 3 processes" in answer.err
+    assert not (tmp_path / "runs").exists()
+
+
+def test_several_nodes_are_left_to_slurm(seqlab: Command) -> None:
+    """One machine cannot start them, and says who can."""
+    answer = seqlab("train", *SMALL, "trainer.num_nodes=2")
+    assert answer.code == 2
+    assert "hydra/launcher=slurm" in answer.err
