@@ -9,6 +9,7 @@ import argparse
 import contextlib
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,7 +18,9 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from exact import CONFIGURATIONS, differences, result_of, run_of
+import pytest
+
+from exact import CHAINED, CONFIGURATIONS, differences, make_keeping, result_of, resumed, run_of
 from seqlab import experiment
 from seqlab.runs import Run, find
 
@@ -37,6 +40,20 @@ SWEEP = [
     "callbacks.resume.every=0.1",
 ]
 """Four hundred steps, a second or two, a checkpoint every tenth of a second."""
+
+
+def every_checkpoint(place: Path, name: str, again: bool) -> tuple[int, int]:
+    """Resume a run from each of its checkpoints, and each of those runs from each of theirs; tried and identical."""
+    patch, run = pytest.MonkeyPatch(), run_of(place / "every", *CONFIGURATIONS[name])
+    copies = make_keeping(run, patch)
+    expected, tried, same = result_of(run), 0, 0
+    for _, copy in copies:
+        first, later = resumed(copy, patch if again else None)
+        results = [first, *(resumed(one)[0] for _, one in later)]
+        tried += len(results)
+        same += sum(not any(differences(expected, result_of(one))) for one in results)
+        shutil.rmtree(copy.parent)
+    return tried, same
 
 
 def kill_chain(place: Path, name: str, rng: random.Random, most: int) -> tuple[int, list[str]]:
@@ -139,6 +156,16 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
     rng = random.Random(given.seed)
+    for again in (False, True):
+        names = [name for name in CONFIGURATIONS if not again or name in CHAINED]
+        with tempfile.TemporaryDirectory() as root:
+            results = [every_checkpoint(Path(root, name), name, again) for name in names]
+        tried, same = (sum(column) for column in zip(*results, strict=True))
+        print(
+            f"{len(names)} configurations, resumed{' and resumed again' if again else ''} from every checkpoint: "
+            f"{tried} tried, {same} identical",
+            flush=True,
+        )
     with tempfile.TemporaryDirectory() as root:
         for name in ("dropout", "carried", "plateau", "early stopping fires", "validation inside an epoch", "workers"):
             results = [kill_chain(Path(root, name), name, rng, given.kills) for _ in range(given.runs)]
