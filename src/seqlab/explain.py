@@ -44,9 +44,7 @@ def explain(error: Exception, arguments: Sequence[str]) -> InputError:
         return ConfigError(f"{where}not valid YAML ({getattr(error, 'problem', text)}).")
     unknown = re.search(r"Could not (?:override|append to|delete)[^']*'([^']+)'", text)
     if unknown and unknown[1] == "hydra.launcher.detach":
-        return ConfigError(
-            "--detach: the runs of this launcher end with the command. hydra/launcher=slurm leaves them."
-        )
+        return ConfigError("--detach: runs of this launcher end with the command. Those of hydra/launcher=slurm go on.")
     if unknown:
         return _unknown_key(unknown[1], arguments)
     if isinstance(error, ConfigCompositionException | OmegaConfBaseException):
@@ -71,7 +69,8 @@ def _unknown_key(key: str, arguments: Sequence[str]) -> ConfigError:
         with initialize_config_dir(str(plugins.conf_dir()), version_base="1.3"):
             given = _dir_argument(arguments)
             extra = [f"hydra.searchpath=[{given.resolve().as_uri()}]"] if given else []
-            known = compose(CONFIG_NAME, extra + [choice for choice in choices if "," not in choice])
+            words = extra + [choice for choice in choices if "," not in choice]
+            known = compose(CONFIG_NAME, words, return_hydra_config=key.startswith("hydra."))
     except Exception:  # the choices are at fault too; the person will hear of them next
         return ConfigError(f"{key}: no such key.")
     parent = key.rpartition(".")[0]

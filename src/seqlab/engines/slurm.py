@@ -17,6 +17,8 @@ import sys
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import redirect_stderr
+from io import StringIO
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -36,7 +38,7 @@ LARGEST = 1000
 """Jobs in one array; Slurm's own bound, MaxArraySize, is 1001 unless the cluster sets another."""
 NOTICE = 120
 """Seconds before its time limit at which a job is told; Slurm may be up to a minute early."""
-FIRST_POLL, LAST_POLL = 1.0, 15.0
+FIRST_POLL, LAST_POLL = 1.0, 10.0
 """Seconds between two questions to the queue: few at first, then more, since a controller has many to answer."""
 
 ENDED = {
@@ -193,13 +195,13 @@ class Slurm(Engine):
                 gpus_per_node=shape.gpus_per_node or None,
                 slurm_setup=[threads, *self.setup],
             )
-            submitted = executor.map_array(make_here, [run.folder.resolve() for run in runs])
-        except (
-            FailedJobError,
-            FailedSubmissionError,
-            AssertionError,
-        ) as error:  # submitit asserts the types of options
-            raise ConfigError(f"hydra/launcher=slurm: {' '.join(str(error).split())}") from error
+            with redirect_stderr(StringIO()):  # where submitit repeats what it raises
+                submitted = executor.map_array(make_here, [run.folder.resolve() for run in runs])
+        except AssertionError as error:  # this is how submitit refuses an option's type
+            raise ConfigError(f"hydra/launcher=slurm: {error}") from error
+        except (FailedJobError, FailedSubmissionError) as error:
+            told = str(error).replace("sbatch: error: ", "").splitlines()
+            raise ConfigError(f"hydra/launcher=slurm: sbatch says: {'; '.join(told)}") from error
         jobs = {each.job_id: run for each, run in zip(submitted, runs, strict=True)}
         for job_id, run in jobs.items():
             (run.folder / RECORD).write_text(job_id, encoding="utf-8")
@@ -238,6 +240,7 @@ def make_here(folder: Path) -> None:
     first = os.environ.get("SLURM_PROCID", "0") == "0"
     if first:
         job.write_to(folder / NAMES["log"])
+    signal.signal(signal.SIGCONT, signal.SIG_DFL)  # Slurm sends it before each SIGTERM, and submitit would report it
     try:
         with listening():  # from now on, instead of submitit
             code = job.make(folder)
