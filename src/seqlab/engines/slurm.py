@@ -327,4 +327,6 @@ def _ending(run: Run, job_id: str, queued: Queued | None) -> Ending:
     if told or status.state in ("finished", "running"):
         return Ending(run)
     how = f"ended as {queued.state}" if queued else "is gone from the queue"
-    return Ending(run, f"its Slurm job {job_id} {how}; see {_folder(run) / f'{job_id}_0_log.out'}")
+    own = run.folder / NAMES["log"]
+    log.warning("%s: Slurm job %s %s; see %s", run.id, job_id, how, _folder(run) / f"{job_id}_0_log.out")
+    return Ending(run, f"its Slurm job {how}; see {own if own.exists() else own.parents[1] / FOLDER}")
