@@ -76,26 +76,17 @@ def train(arguments: Sequence[str], program: str = "seqlab train") -> None:
     if "--dry-run" in arguments:
         arguments = [word for word in arguments if word not in ("--dry-run", "-m", "--multirun")]
         arguments = ["-m", *arguments, "++hydra.launcher.dry_run=true"]
+    if "--detach" in arguments:
+        arguments = [word for word in arguments if word not in ("--detach", "-m", "--multirun")]
+        arguments = ["-m", *arguments, "hydra.launcher.detach=true"]
     plugins.register()
     OmegaConf.register_new_resolver("seqlab.scratch", _scratch, use_cache=True, replace=True)
     os.environ["HYDRA_FULL_ERROR"] = "1"  # exceptions come to us as they are
-    arguments = _detaching(arguments)
     sys.argv = [program, *sorted(arguments, key=_is_override)]  # Hydra wants its flags first
     try:
         hydra.main(version_base="1.3", config_path=str(plugins.conf_dir()), config_name=config.CONFIG_NAME)(_job)()
     except (HydraException, OmegaConfBaseException, YAMLError, ValueError) as error:
         raise explain(error, arguments) from error
-
-
-def _detaching(arguments: Sequence[str]) -> Sequence[str]:
-    """The command with our own flag ``--detach`` in the words of a launcher."""
-    if "--detach" not in arguments:
-        return arguments
-    if not {"-m", "--multirun"} & set(arguments):
-        raise ConfigError(
-            "--detach: only a sweep is made by a launcher that may be left. Add -m; one run is a sweep too."
-        )
-    return [*(word for word in arguments if word != "--detach"), "hydra.launcher.detach=true"]
 
 
 def _is_override(word: str) -> bool:

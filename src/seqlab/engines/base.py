@@ -36,9 +36,11 @@ class Engine(ABC):
 
     Attributes:
         detached: whether it leaves its runs to themselves once they are submitted. Its iterator is then empty.
+        adopts: whether it also waits for runs that it makes already because of an earlier command.
     """
 
     detached = False
+    adopts = False
 
     @abstractmethod
     def make(self, runs: Sequence[Run]) -> Iterator[Ending | None]:

@@ -25,8 +25,9 @@ from typing import Any, NamedTuple
 from seqlab import job
 from seqlab.engines.base import TICK, Ending, Engine
 from seqlab.errors import ConfigError, Preempted, SeqlabError
-from seqlab.runs import NAMES, Run
+from seqlab.runs import NAMES, Run, is_leased
 from seqlab.stopping import SIGNALS, listening
+from seqlab.terminal import count
 
 log = logging.getLogger(__name__)
 
@@ -95,6 +96,8 @@ class Slurm(Engine):
         ConfigError: submitit is not installed, or this machine cannot submit jobs.
     """
 
+    adopts = True
+
     def __init__(
         self,
         partition: str | None = None,
@@ -128,7 +131,9 @@ class Slurm(Engine):
         }
 
     def make(self, runs: Sequence[Run]) -> Iterator[Ending | None]:
-        """One job per run, of as many tasks as the run has processes; one that is in the queue is not submitted again.
+        """One job per run, of as many tasks as the run has processes; one that is in the queue is waited for instead.
+
+        What somebody else is making is left to them.
 
         Raises:
             ConfigError: Slurm refuses the jobs.
@@ -153,26 +158,23 @@ class Slurm(Engine):
                     told = time.monotonic()
                     log.info("in the queue: %s", summed(queue[job_id] for job_id in waiting))
                     yield None
-        except (KeyboardInterrupt, GeneratorExit):
-            arrays = " ".join(sorted({array_of(job_id) for job_id in waiting}))
-            log.info(
-                "%d jobs go on in Slurm. The same command waits for them; to stop them: scancel %s",
-                len(waiting),
-                arrays,
-            )
-            raise
+        finally:
+            if waiting:
+                arrays = " ".join(sorted({array_of(job_id) for job_id in waiting}))
+                jobs = count(len(waiting), "job")
+                log.info("%s left to Slurm. The same command waits for them; to stop them: scancel %s", jobs, arrays)
 
     def _submitted(self, runs: Sequence[Run]) -> dict[str, Run]:
-        """The job of each run: the one that is in the queue, or else a new one."""
+        """The job of each run that is not somebody else's: the one that is in the queue, or else a new one."""
         recorded = {job_id: run for run in runs if (job_id := _recorded(run))}
         queue = ask(recorded) if recorded else {}
         jobs = {job_id: run for job_id, run in recorded.items() if is_live(queue.get(job_id), _folder(run))}
         if jobs:
-            log.info("%d of them are in Slurm's queue already", len(jobs))
+            log.info("%s in Slurm's queue already", count(len(jobs), "job"))
         queued = {run.id for run in jobs.values()}
         shapes: dict[tuple[Path, Shape], list[Run]] = defaultdict(list)
         for run in runs:
-            if run.id not in queued:
+            if run.id not in queued and not is_leased(run.folder):
                 shapes[_folder(run), self.shape_of(run)].append(run)
         for (folder, shape), alike in shapes.items():
             for first in range(0, len(alike), LARGEST):
@@ -205,26 +207,17 @@ class Slurm(Engine):
         jobs = {each.job_id: run for each, run in zip(submitted, runs, strict=True)}
         for job_id, run in jobs.items():
             (run.folder / RECORD).write_text(job_id, encoding="utf-8")
-        log.info("%d jobs submitted to Slurm as %s", len(jobs), array_of(next(iter(jobs))))
+        log.info("%s submitted to Slurm as %s", count(len(jobs), "job"), array_of(next(iter(jobs))))
         return jobs
 
     def shape_of(self, run: Run) -> Shape:
-        """What a run's job needs, read off its trainer, its threads and its data workers.
-
-        Raises:
-            ConfigError: the number of its devices is left to the machine that it will run on.
-        """
+        """What a run's job needs, read off its trainer, its threads and its data workers."""
         trainer, threads = run.config["trainer"], run.config["threads"]
-        devices = trainer.get("devices", 1)
-        if not isinstance(devices, int) or devices < 1:
-            raise ConfigError(
-                f"trainer.devices={devices}: Slurm must know how many processes there will be on each node; give their "
-                "number."
-            )
+        devices = trainer["devices"]
         named = {"cpu": 0, "gpu": 1, "cuda": 1}
         wanted = named.get(trainer["accelerator"], 0) if self.gpus is None else self.gpus
         return Shape(
-            nodes=trainer.get("num_nodes", 1),
+            nodes=trainer["num_nodes"],
             tasks_per_node=devices,
             cpus_per_task=self.cpus_per_task or threads + run.config["data"].get("workers", 0),
             gpus_per_node=0 if trainer["accelerator"] == "cpu" else wanted * devices,
