@@ -51,7 +51,13 @@ def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Fake:
     command("sbatch", "Submitted batch job 7")
     command("squeue")
     command("scontrol")
-    monkeypatch.setattr(slurm, "FIRST_POLL", 0.01)
+    naps: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        naps.append(seconds)
+        assert len(naps) < 20, "it waits for ever"
+
+    monkeypatch.setattr(time, "sleep", sleep)
     return command
 
 
@@ -185,6 +191,7 @@ def test_a_controller_that_does_not_answer_is_asked_again(
 
     def sleep(seconds: float) -> None:
         pauses.append(seconds)
+        assert len(pauses) < 20
         if len(pauses) == 3:
             fake("squeue", code=1, told="slurm_load_jobs error: Invalid job id specified")
 
