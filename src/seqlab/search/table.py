@@ -61,13 +61,13 @@ def show(
             console.print(f"  trial {trial.number}: {trial.user_attrs['cause']}", soft_wrap=True, markup=False)
     console.print("Mean over n seeds ± half its 95 % t-interval.", style="dim")
     if ranked and ranked[0].state == TrialState.COMPLETE:
-        seeds = range(max(search.plan.seeds) + 1, max(search.plan.seeds) + 1 + len(search.plan.seeds))
+        best, n, last = ranked[0], len(search.plan.seeds), max(search.plan.seeds)
         console.print(
-            f"\nTrial {ranked[0].number} is best: chosen on validation, as the best of {len(trials)}, so its score there "
-            "is optimistic.\nWhat it is worth is its test score with seeds that the search has not seen:",
+            f"\nTrial {best.number} is best: chosen on validation, as the best of {len(trials)}, so its score there is "
+            "optimistic.\nWhat it is worth is its test score with seeds that the search has not seen:",
             soft_wrap=True,
         )
-        words = command(search.overrides(ranked[0].params), seeds)
+        words = command(search.overrides(best.params), range(last + 1, last + 1 + n))
         console.print(f"  {shlex.join(words)}", soft_wrap=True, markup=False)
 
 
