@@ -32,7 +32,7 @@ from seqlab.engines.base import Engine
 from seqlab.errors import ConfigError, Diverged, SweepFailed, suggestion
 from seqlab.runs import Run, Status, status
 from seqlab.search.space import Dimension, grid
-from seqlab.search.storage import Storage
+from seqlab.search.storage import Goal, Storage
 from seqlab.sweep import make_all
 
 log = logging.getLogger(__name__)
@@ -135,6 +135,7 @@ class Search:
         self.runs_dir = Path(base.config["runs_dir"])
         identity = "\n".join([base.config["group"], *map(str, space), plan.sampler, str(plan.seed), plan.pruner])
         name = f"{base.config['choices']['data']}-{hashlib.sha256(identity.encode()).hexdigest()[:8]}"
+        self.goal: Goal | None = None  # nobody knows before a first run has said
         self.storage = Storage(self.runs_dir / ".search", plan.study or name, identity)
 
     def _probed(self) -> Run:
@@ -149,8 +150,8 @@ class Search:
             chosen = {str(run.config["choices"].get(group)): None for run in runs}
             if len(chosen) > 1:
                 raise ConfigError(
-                    f"{group}={','.join(chosen)}: scores on different {group}s cannot be compared, so {group} is not "
-                    "searched. Make one search for each."
+                    f"{group}={','.join(chosen)}: what differs in its {group} cannot be compared, so {group} is not "
+                    "searched. Make a search for each."
                 )
         if runs[0].is_trial:
             raise ConfigError("trainer.fast_dev_run: such a run makes no result, so there is nothing to search by.")
@@ -264,14 +265,14 @@ class Search:
         goal = next(
             (s.summary["metric"]["goal"] for each in reached.values() for s in each if s.score is not None), None
         )
-        if goal is not None:
+        if goal not in (None, self.goal):
             self.storage.amend(lambda _: True, goal)
+            self.goal = goal
         with self.storage.open() as study:
-            for number, statuses in reached.items():
-                trial = study.trials[number]
-                if not trial.state.is_finished():  # or somebody else was faster
-                    self._judge(study, trial, statuses)
-            return [study.trials[number] for number in reached if not study.trials[number].state.is_finished()]
+            for trial in study.trials:
+                if trial.number in reached and not trial.state.is_finished():  # or somebody else was faster
+                    self._judge(study, trial, reached[trial.number])
+            return [trial for trial in study.trials if trial.number in reached and not trial.state.is_finished()]
 
     def _judge(self, study: optuna.Study, trial: FrozenTrial, statuses: Sequence[Status]) -> None:
         """Complete, pruned, failed, or good enough to go on: one trial by what its runs came to."""

@@ -45,7 +45,7 @@ class Storage:
     """
 
     def __init__(self, folder: Path, name: str, identity: str):
-        self.path, self.name = folder / f"{name}.db", name
+        self.path, self.name, self._checked = folder / f"{name}.db", name, False
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -109,7 +109,9 @@ class Storage:
     @contextmanager
     def _study(self, path: Path, goal: Goal = "min") -> Iterator[optuna.Study]:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
-        storage = RDBStorage(f"sqlite:///{path.resolve()}")
+        known = path == self.path and self._checked  # to check the file's schema again takes longer than all the rest
+        storage = RDBStorage(f"sqlite:///{path.resolve()}", skip_compatibility_check=known, skip_table_creation=known)
+        self._checked = True
         try:
             direction = DIRECTIONS[goal]
             yield optuna.create_study(storage=storage, study_name=self.name, direction=direction, load_if_exists=True)
