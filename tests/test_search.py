@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -218,25 +219,32 @@ def test_a_search_killed_again_and_again_goes_on_to_the_same_trials(search: Call
     assert len(made) == len(set(made)) == 28
 
 
-def test_a_search_killed_while_it_draws_goes_on_to_the_same_trials(
+def test_a_search_killed_while_it_draws_or_judges_goes_on_to_the_same_trials(
     search: Callable[..., Search], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A trial stands there whole or not at all, and a batch of which a part was drawn is filled up."""
-    whole = search(below="whole", n_jobs=4).make()
-    drawn = Search._drawn
+    """A trial stands there whole or not at all; a batch that was drawn or judged in part is brought to its end first."""
+    plan = {"n_trials": 18, "n_jobs": 4, "seeds": [1, 2]}
+    whole = search(below="whole", **plan).make()
+    drawn, judge = Search._drawn, Search._judge
 
-    def dying(self: Search, study: Any, number: int, distributions: Any) -> Any:
+    def draw_two(self: Search, study: Any, number: int, *rest: Any) -> Any:
         if number == 2:
             raise Killed
-        return drawn(self, study, number, distributions)
+        return drawn(self, study, number, *rest)
 
-    monkeypatch.setattr(Search, "_drawn", dying)
-    killed = search(n_jobs=4)
-    with pytest.raises(Killed):
-        killed.make()
-    monkeypatch.setattr(Search, "_drawn", drawn)
-    assert len(killed.trials) == 2
-    assert facts(search(n_jobs=4).make()) == facts(whole)
+    def judge_thirteen(self: Search, study: Any, trial: Any, *rest: Any) -> None:
+        if trial.number == 13:
+            raise Killed
+        judge(self, study, trial, *rest)
+
+    for name, deadly, left in (("_drawn", draw_two, [0, 1]), ("_judge", judge_thirteen, [13, 14, 15])):
+        killed = search(**plan)
+        with monkeypatch.context() as patch:
+            patch.setattr(Search, name, deadly)
+            with pytest.raises(Killed):
+                killed.make()
+        assert [trial.number for trial in killed.trials if trial.state == TrialState.RUNNING] == left
+    assert facts(search(**plan).make()) == facts(whole)
 
 
 def test_more_trials_cost_only_the_trials_that_are_missing(search: Callable[..., Search]) -> None:
@@ -502,9 +510,7 @@ def test_a_search_that_cannot_be_starts_nothing(
 
 def test_without_optuna_the_extra_is_named(seqlab: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     """Found before anything is started."""
-    import hydra_plugins.seqlab_search as door
-
-    monkeypatch.setattr(door, "find_spec", lambda name: None)
+    monkeypatch.setitem(sys.modules, "optuna", None)
     answer = seqlab("train", "-m", "hydra/sweeper=optuna", "cell=lstm,gru")
     assert answer.code == 2
     assert "hydra/sweeper=optuna: Optuna is not installed. Get it with: pip install 'seqlab[search]'" in answer.err
