@@ -160,13 +160,9 @@ class Search:
 
     def rehearse(self) -> None:
         """Print how many runs there would be at most, and what one would take, with each first value of the space."""
-        seeds = len(self.plan.seeds)
+        trials, seeds = self.total, len(self.plan.seeds)
         log.info(
-            "search %s: %d trials over %d seeds, %d runs at most",
-            self.storage.name,
-            self.total,
-            seeds,
-            self.total * seeds,
+            "search %s: %d trials over %d seeds, %d runs at most", self.storage.name, trials, seeds, trials * seeds
         )
         rehearsal.show([self._run([each.override(each.probes[0]) for each in self.space], self.plan.seeds[0])])
 
