@@ -194,7 +194,7 @@ class Search:
         return self.trials
 
     def check(self, trials: Sequence[FrozenTrial]) -> None:
-        """A search has succeeded when it knows a best trial; that some failed is what it found out of them.
+        """Refuse a search that came to nothing; one in which some trials failed has found that out, and succeeded.
 
         Raises:
             SweepFailed: every trial failed.

@@ -40,8 +40,10 @@ def show(
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("state", no_wrap=True)
     table.add_column("parameters", overflow="fold")
-    experiments = {trial.user_attrs.get("group", trial.number): trial for trial in reversed(ranked)}
-    for trial in list(reversed(experiments.values()))[:SHOWN]:
+    experiments: dict[object, FrozenTrial] = {}  # a space without intervals may have one proposed twice
+    for trial in ranked:
+        experiments.setdefault(trial.user_attrs.get("group", trial.number), trial)
+    for trial in list(experiments.values())[:SHOWN]:
         table.add_row(str(trial.number), written(_mean(trial)), str(_mean(trial).n), _state(trial), _written(trial))
     console.print(table)
     counts = Counter(_state(trial) for trial in trials)
