@@ -76,6 +76,9 @@ def train(arguments: Sequence[str], program: str = "seqlab train") -> None:
     if "--dry-run" in arguments:
         arguments = [word for word in arguments if word not in ("--dry-run", "-m", "--multirun")]
         arguments = ["-m", *arguments, "++hydra.launcher.dry_run=true"]
+    if "--detach" in arguments:
+        arguments = [word for word in arguments if word not in ("--detach", "-m", "--multirun")]
+        arguments = ["-m", *arguments, "hydra.launcher.detach=true"]
     plugins.register()
     OmegaConf.register_new_resolver("seqlab.scratch", _scratch, use_cache=True, replace=True)
     os.environ["HYDRA_FULL_ERROR"] = "1"  # exceptions come to us as they are

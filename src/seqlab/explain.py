@@ -43,6 +43,8 @@ def explain(error: Exception, arguments: Sequence[str]) -> InputError:
         where = f"{mark.name}, line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
         return ConfigError(f"{where}not valid YAML ({getattr(error, 'problem', text)}).")
     unknown = re.search(r"Could not (?:override|append to|delete)[^']*'([^']+)'", text)
+    if unknown and unknown[1] == "hydra.launcher.detach":
+        return ConfigError("--detach: runs of this launcher end with the command. Those of hydra/launcher=slurm go on.")
     if unknown:
         return _unknown_key(unknown[1], arguments)
     if isinstance(error, ConfigCompositionException | OmegaConfBaseException):

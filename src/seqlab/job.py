@@ -32,6 +32,13 @@ def listen_to_logs() -> None:
     logging.getLogger("seqlab").setLevel(logging.INFO)
 
 
+def write_to(path: Path) -> None:
+    """All output of this process, from now on, goes to the end of a file."""
+    with path.open("a", encoding="utf-8") as output:
+        os.dup2(output.fileno(), 1)
+        os.dup2(output.fileno(), 2)
+
+
 def say(error: Exception) -> int:
     """Tell the person in one line what went wrong; the exit code. What we did not foresee is a fault of ours."""
     sys.stdout.flush()

@@ -50,7 +50,7 @@ def make_all(runs: Sequence[Run], engine: Engine) -> list[Status]:
     progress = Progress(len(todo))
     with _stopping_cleanly():
         while todo:
-            for ending in engine.make([run for run in todo if not is_leased(run.folder)]):
+            for ending in engine.make([run for run in todo if engine.adopts or not is_leased(run.folder)]):
                 if ending is None:
                     progress.tell(runs)
                 elif (status := ending.run.status).state != "running":

@@ -36,14 +36,17 @@ class Engine(ABC):
 
     Attributes:
         detached: whether it leaves its runs to themselves once they are submitted. Its iterator is then empty.
+        adopts: whether it also waits for runs that it makes already because of an earlier command.
     """
 
     detached = False
+    adopts = False
 
     @abstractmethod
     def make(self, runs: Sequence[Run]) -> Iterator[Ending | None]:
         """Make some prepared runs, and yield each as it ends, in whatever order; ``None`` for a tick without news.
 
         A run that fails, is killed or exhausts memory takes nothing with it. Closing the iterator, or an exception in
-        it, asks what is still running to stop: each run then keeps what it has.
+        it, asks what is still running to stop: each run then keeps what it has. Where runs outlive the command, as on a
+        cluster, they go on instead, and the person is told so.
         """

@@ -108,9 +108,7 @@ def _child(folder: Path, environment: Mapping[str, str]) -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
     os.environ.clear()
     os.environ.update(environment)
-    with (folder / NAMES["log"]).open("a", encoding="utf-8") as output:
-        os.dup2(output.fileno(), 1)
-        os.dup2(output.fileno(), 2)
+    job.write_to(folder / NAMES["log"])
     sys.exit(job.make(folder))
 
 
