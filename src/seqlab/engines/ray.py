@@ -168,7 +168,7 @@ def _make(folder: Path, place: Path, environment: Mapping[str, str], again: bool
     """
     for needed in (folder, place):
         if not needed.is_dir():
-            return f"{needed} is not there on node {socket.gethostname()}; nodes must share runs_dir and the command's folder"
+            return f"{needed} is not there on {socket.gethostname()}; the nodes must share it"
     os.chdir(place)
     os.environ.update(environment)
     while again and is_leased(folder):
