@@ -18,6 +18,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 from seqlab.engines.base import TICK, Ending, Engine
@@ -30,7 +31,7 @@ log = logging.getLogger(__name__)
 HEED = 1.0
 """Seconds after which a task looks whether it was cancelled: Ray does not interrupt what waits."""
 
-CARRIED = ("PYTHONPATH", "SEQLAB_", "WANDB_", "HF_")
+CARRIED = ("SEQLAB_", "WANDB_", "HF_")
 """How the variables begin that a run takes from whoever started the sweep; all others are its node's own."""
 
 STORE = 100 * 2**20
@@ -117,7 +118,13 @@ class Ray(Engine):
         if not ray.is_initialized():
             heard = signal.getsignal(signal.SIGTERM)
             try:
-                ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **own)
+                ray.init(
+                    address=address,
+                    runtime_env={"env_vars": {"PYTHONPATH": _python_path()}},
+                    log_to_driver=False,
+                    logging_level=logging.ERROR,
+                    **own,
+                )
             except (ConnectionError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
                 raise ConfigError(
                     f"hydra.launcher.address={address}: no Ray cluster can be used there ({_line(error)}). "
@@ -157,6 +164,11 @@ class Ray(Engine):
                 )
 
 
+def _python_path() -> str:
+    """What the person has added to where Python looks for modules, as it is to be read from another folder."""
+    return os.pathsep.join(os.path.abspath(path) for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path)
+
+
 def _make(folder: Path, place: Path, environment: Mapping[str, str], again: bool) -> str:
     """One run, on whichever node this is: what is known of its death, if anything.
 
@@ -187,10 +199,10 @@ def _death(ray: Any, task: Any) -> str | None:
     except errors.OutOfMemoryError as error:
         return f"Ray ended it, because its node ran out of memory: {_line(error)}"
     except errors.RayError as error:
-        return f"its node could not make it: {_line(error)}"
+        return f"its node could not make it; is the same seqlab installed there? ({_line(error)})"
 
 
 def _line(error: BaseException) -> str:
     """An error of Ray's, without the pages that follow."""
     cause = getattr(error, "cause", None) or error
-    return f"{type(cause).__name__}: {str(cause).strip().partition(chr(10))[0]}"
+    return f"{type(cause).__name__}: {shorten(str(cause), 200, placeholder=' ...')}"
