@@ -131,6 +131,7 @@ class Ray(Engine):
                     "Start one with 'ray start --head', or leave it null for a Ray of its own."
                 ) from error
             signal.signal(signal.SIGTERM, heard)  # which Ray has taken over
+            ray._private.worker._worker_logs_enabled = False  # pages about a node that died; there is no public switch
         return ray
 
     def _begun(self, ray: Any, run: Run, again: bool = False) -> Any:
