@@ -8,15 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from hydra import compose, initialize_config_dir
-from hydra.core.global_hydra import GlobalHydra
-from hydra.core.hydra_config import HydraConfig
-from omegaconf import open_dict
 
-from seqlab import plugins
 from seqlab.callbacks.checkpoints import ExactResume
 from seqlab.checkpoints import BEST, LAST, read
-from seqlab.config import freeze
+from seqlab.config import composed
 from seqlab.experiment import make
 from seqlab.runs import Run
 
@@ -77,14 +72,7 @@ CONFIGURATIONS: dict[str, list[str]] = {
 def run_of(root: Path, *overrides: str) -> Run:
     """The frozen run of a command, composed without the command line."""
     words = overrides if any(word.startswith("data=") for word in overrides) else (*DRAWN, *overrides)
-    GlobalHydra.instance().clear()
-    with initialize_config_dir(str(plugins.conf_dir()), version_base="1.3"):
-        config = compose("train", [*TINY, *words, f"runs_dir={root}"], return_hydra_config=True)
-        HydraConfig.instance().set_config(config)
-        hydra = config.hydra
-        with open_dict(config):
-            del config["hydra"]
-        return freeze(config, hydra)
+    return composed([*TINY, *words, f"runs_dir={root}"])
 
 
 def state_of(checkpoint: Path) -> dict[str, Any]:

@@ -211,7 +211,7 @@ def test_what_we_did_not_foresee_is_one_line_and_its_traceback_is_kept(train: Co
 
 def test_a_lease_is_held_by_one_process_and_freed_when_it_dies(tmp_path: Path) -> None:
     """The kernel frees it, however the process ends."""
-    run = Run({"id": "a-b-00000000-s1", "runs_dir": str(tmp_path)})
+    run = Run({"id": "a-b-00000000-s1", "seed": 1, "runs_dir": str(tmp_path)})
     run.prepare()
     hold = (
         "import sys, time; from seqlab.runs import Run\n"

@@ -81,6 +81,17 @@ class CheckpointFiles(TorchCheckpointIO):
         return read(Path(path))
 
 
+def write(path: Path, checkpoint: Mapping[str, Any]) -> None:
+    """Write one checkpoint, whole.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    content = io.BytesIO()
+    torch.save(dict(checkpoint), content)
+    durable.write(path, content.getvalue())
+
+
 def newest(folder: Path) -> Path | None:
     """The newest whole checkpoint to go on from in a ``checkpoints`` folder; ``None`` where there is none."""
     for name in (LAST, PREVIOUS):

@@ -21,8 +21,11 @@ if TYPE_CHECKING:
 USAGE = """seqlab: a laboratory for recurrent sequence models.
 
   seqlab train [group=choice ...] [key=value ...]     make one run
-  seqlab train -m cell=rnn,lstm seed=1,2,3            make a sweep of runs
+  seqlab train -m cell=rnn,lstm seed=1,2,3            make a sweep of runs, or what is missing of it
+  seqlab train -m ... --dry-run                       say how many, how long and how much disk, and make none
   seqlab resume FOLDER                                go on with the run in a folder
+  seqlab resume FOLDER --fork key=value ...           begin another run where it stopped
+  seqlab status FOLDER ...                            what is finished, running, failed and missing
   seqlab compare FOLDER ...                           the answer: means and intervals over seeds
   seqlab list [GROUP]                                 every choice of data, cell, ... and who provides it
 
@@ -53,7 +56,7 @@ def _verb(name: str) -> Callable[[Sequence[str]], None]:
         return lambda _: print(f"seqlab {__version__}")
     if name in ("-sc", "--shell-completion"):
         return complete
-    verbs = {"train": train, "resume": resume, "compare": compare, "list": list_options}
+    verbs = {"train": train, "resume": resume, "status": status, "compare": compare, "list": list_options}
     if name not in verbs:
         raise ConfigError(f"{name}: no such verb.{suggestion(name, verbs)} Available: {', '.join(verbs)}.")
     return verbs[name]
@@ -70,6 +73,9 @@ def train(arguments: Sequence[str], program: str = "seqlab train") -> None:
     from seqlab import config, plugins
     from seqlab.explain import explain
 
+    if "--dry-run" in arguments:
+        arguments = [word for word in arguments if word not in ("--dry-run", "-m", "--multirun")]
+        arguments = ["-m", *arguments, "++hydra.launcher.dry_run=true"]
     plugins.register()
     OmegaConf.register_new_resolver("seqlab.scratch", _scratch, use_cache=True, replace=True)
     os.environ["HYDRA_FULL_ERROR"] = "1"  # exceptions come to us as they are
@@ -125,7 +131,48 @@ def resume(arguments: Sequence[str]) -> None:
         "resume", "Go on with an interrupted run, or make a prepared one. A finished run is left as it is."
     )
     parser.add_argument("folder", type=Path, help="a run folder, such as runs/adding-lstm-1a2b3c4d-s1")
-    sys.exit(job.make(parser.parse_args(arguments).folder))
+    parser.add_argument("values", nargs="*", metavar="key=value", help="with --fork, what is other in the new run")
+    parser.add_argument("--fork", action="store_true", help="begin another run from the last checkpoint of this one")
+    given = parser.parse_intermixed_args(arguments)
+    if given.values and not given.fork:
+        raise ConfigError(
+            f"{given.values[0]}: a run goes on as it was begun. Leave that away, or add --fork to begin another run "
+            "from its last checkpoint."
+        )
+    sys.exit(job.make(_forked(given.folder, given.values) if given.fork else given.folder))
+
+
+def _forked(folder: Path, values: Sequence[str]) -> Path:
+    """The folder of another run, which goes on from the last checkpoint of the run in a folder."""
+    from hydra.errors import HydraException
+    from omegaconf.errors import OmegaConfBaseException
+
+    from seqlab import plugins
+    from seqlab.config import composed
+    from seqlab.explain import explain
+    from seqlab.forks import fork
+    from seqlab.runs import Run
+
+    parent = Run.load(folder)
+    plugins.register()
+    words = [*parent.overrides, f"runs_dir={folder.parent}", *values]
+    given = parent.config["plugin_path"]
+    try:
+        other = composed(words, Path(given[0]) if given else None)
+    except (HydraException, OmegaConfBaseException) as error:
+        raise explain(error, words) from error
+    return fork(parent, other).folder
+
+
+def status(arguments: Sequence[str]) -> None:
+    """Print what is true of the runs in some folders now."""
+    parser = _parser("status", "What is finished, running, failed, interrupted and missing, and how much time is left.")
+    parser.add_argument("paths", type=Path, nargs="+", help="run folders, or folders of them")
+    parser.add_argument("--all", action="store_true", help="every run, and not only the latest of each state")
+    given = parser.parse_args(arguments)
+    from seqlab import overview
+
+    overview.show(given.paths, given.all)
 
 
 def compare(arguments: Sequence[str]) -> None:

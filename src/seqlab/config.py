@@ -6,13 +6,15 @@ in the YAML, a value must be of the type that the YAML's default has, and a ``_t
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
@@ -103,21 +105,37 @@ def freeze(config: DictConfig, hydra: DictConfig) -> Run:
     _check_targets(resolved, chosen)
     pinned = _resolve(DictConfig(OmegaConf.merge(config, {"seed": 0})))
     group = group_of(pinned, str(chosen["data"]), str(chosen["cell"]))
-    return Run(
-        config={
-            "id": f"{group}-s{resolved['seed']}",
-            "group": group,
-            "choices": {name: choice for name, choice in chosen.items() if choice},
-            "plugin_path": plugin_path,
-            **resolved,
-        },
-        overrides=overrides,
-    )
+    named = {
+        "id": f"{group}-s{resolved['seed']}",
+        "group": group,
+        "choices": {name: choice for name, choice in chosen.items() if choice},
+        "plugin_path": plugin_path,
+        **resolved,
+    }
+    return Run(named, overrides)
+
+
+def composed(overrides: Sequence[str], config_dir: Path | None = None) -> Run:
+    """The run that some overrides describe, as the command line would make it.
+
+    Raises:
+        InputError: as for ``freeze``, and whatever Hydra cannot compose.
+    """
+    extra = [f"hydra.searchpath=[{config_dir.resolve().as_uri()}]"] if config_dir else []
+    with initialize_config_dir(str(plugins.conf_dir()), version_base="1.3"):
+        config = compose(CONFIG_NAME, [*extra, *overrides], return_hydra_config=True)
+        HydraConfig.instance().set_config(config)
+        return freeze(without_hydra(config), config.hydra)
+
+
+def without_hydra(config: DictConfig) -> DictConfig:
+    """The configuration without Hydra's own part."""
+    return OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
 
 
 def _given_dir(hydra: DictConfig) -> Path | None:
     """The folder given with ``--config-dir``."""
-    given = [source.path for source in hydra.runtime.config_sources if source.provider == "command-line"]
+    given = [source.path for source in hydra.runtime.config_sources if "command-line" in source.provider]
     return Path(given[0]) if given else None
 
 

@@ -58,7 +58,7 @@ def make(run: Run) -> Mapping[str, Any]:
     """
     make_importable(run.config["plugin_path"])
     torch.set_num_threads(run.config["threads"])
-    _quiet()
+    quiet()
     with listening() as stop:
         if run.processes > 1 and processes.rank() is None:
             return _make_together(run)
@@ -73,13 +73,13 @@ def _make(run: Run, stop: Stop) -> Mapping[str, Any]:
     with ExitStack() as held:
         prepared = run.folder.is_dir()  # by a sweep, or by an earlier try
         if prepared:
-            held.enter_context(_kept(run))
+            held.enter_context(_kept(run, stop))
         if run.finished:
             return _finished_already(run)
         if not prepared:
             built = build(run)
             run.prepare()
-            held.enter_context(_kept(run))
+            held.enter_context(_kept(run, stop))
         run.begin()
         if prepared:
             built = build(run)
@@ -200,7 +200,7 @@ def _going_on(run: Run, origin: Mapping[str, Any]) -> tuple[Path | None, int]:
     if path is None:
         return None, 0
     checkpoint = checkpoints.read(path)
-    differs = checkpoints.difference(checkpoint["origin"], origin)
+    differs = checkpoints.difference(checkpoint["origin"] or origin, origin)  # a fork has none until it has begun
     if differs:
         raise ConfigError(
             f"{run.id}: begun with other facts than here, so it would not go on to the same bits ({differs}). Go on "
@@ -255,18 +255,19 @@ def _check_device(trainer: Mapping[str, Any]) -> None:
 
 
 @contextmanager
-def _kept(run: Run) -> Iterator[None]:
+def _kept(run: Run, stop: Stop) -> Iterator[None]:
     """Hold the run; a failure inside is recorded in its folder and told in one line."""
     with run.lease():
         try:
             yield
-        except (Interrupted, Preempted) as stopped:
-            run.conclude(_ended(run, stopped))
-            raise type(stopped)(f"{run.id}: {stopped}. Go on with: seqlab resume {run.folder}") from None
-        except SeqlabError as error:
-            run.conclude(_ended(run, error) | {"traceback": traceback.format_exc()})
-            raise
         except (Exception, SystemExit) as error:
+            if stop.asked:  # also where a library has made another exception of it
+                stopped = error if isinstance(error, Interrupted | Preempted) else stop.error("stopped")
+                run.conclude(_ended(run, stopped))
+                raise type(stopped)(f"{run.id}: {stopped}. Go on with: seqlab resume {run.folder}") from None
+            if isinstance(error, SeqlabError):
+                run.conclude(_ended(run, error) | {"traceback": traceback.format_exc()})
+                raise
             line = str(error).strip().partition("\n")[0]
             told = SeqlabError(f"{error.__class__.__name__}: {line}")
             run.conclude(_ended(run, told) | {"traceback": traceback.format_exc()})
@@ -289,7 +290,7 @@ def _plain(metrics: Mapping[str, Any]) -> dict[str, float]:
     return {name: float(value) for name, value in metrics.items()}
 
 
-def _quiet() -> None:
+def quiet() -> None:
     """Silence what says nothing about a run: devices that are not there, advertisements, worker counts."""
     for name in ("pytorch_lightning.utilities.rank_zero", "pytorch_lightning.accelerators.cuda", "lightning_fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
@@ -301,5 +302,6 @@ def _quiet() -> None:
         ".*You requested to overfit but enabled.*",
         ".*isinstance.treespec, LeafSpec.*is deprecated.*",
         ".*your dataloader is not resumable.*",
+        ".*srun. command is available on your system but is not used.*",
     ):
         warnings.filterwarnings("ignore", message=message)

@@ -50,6 +50,9 @@ WITHOUT_EFFECT = (
 )
 """Keys that say where and how a run is made and watched, but cannot change its result."""
 
+NAMING = ("id", "group", "choices")
+"""Keys of a run's configuration that say what it is called."""
+
 NAMES = {
     "config": "config.yaml",
     "overrides": "overrides.yaml",
@@ -75,19 +78,26 @@ def group_of(config: Mapping[str, Any], data: str, cell: str) -> str:
         data: the name of the chosen data set.
         cell: the name of the chosen cell.
     """
-    text = json.dumps(_without(config, WITHOUT_EFFECT), sort_keys=True, default=str)
-    return f"{data}-{cell}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+    return f"{data}-{cell}-{_hash(what_counts(config))}"
 
 
-def _without(config: Mapping[str, Any], keys: tuple[str, ...]) -> dict[str, Any]:
-    """A copy of a nested mapping without some dotted keys."""
-    heads = {key for key in keys if "." not in key}
-    kept = {}
+def digest(config: Mapping[str, Any]) -> str:
+    """What a frozen configuration says, in 8 hex digits: its run's name and all that can change its result."""
+    return _hash({"id": config["id"], "seed": config["seed"], **what_counts(config)})
+
+
+def what_counts(config: Mapping[str, Any], above: str = "") -> dict[str, Any]:
+    """Dotted keys and values of a configuration, without those that cannot change a result."""
+    flat: dict[str, Any] = {}
     for name, value in config.items():
-        inner = tuple(key.partition(".")[2] for key in keys if key.startswith(f"{name}."))
-        if name not in heads:
-            kept[name] = _without(value, inner) if isinstance(value, Mapping) else _canonical(value)
-    return kept
+        key = f"{above}{name}"
+        if key not in WITHOUT_EFFECT and key not in NAMING:
+            flat.update(what_counts(value, f"{key}.") if isinstance(value, Mapping) else {key: _canonical(value)})
+    return flat
+
+
+def _hash(value: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()[:8]
 
 
 def _canonical(value: Any) -> Any:
@@ -112,17 +122,26 @@ class Run:
         """The run that a folder holds.
 
         Raises:
-            OutputError: the folder has no readable ``config.yaml``.
+            OutputError: the folder has no readable ``config.yaml``, or not the one that the run was named after.
         """
         try:
             config = _read_yaml(folder / NAMES["config"])
             overrides = _read_yaml(folder / NAMES["overrides"])
             config["runs_dir"] = str(folder.parent)
-            return cls(config, tuple(overrides))
-        except (OSError, yaml.YAMLError, TypeError) as error:
+            promised = config.pop("digest", None)
+            unchanged = promised == digest(config)
+        except (OSError, yaml.YAMLError, TypeError, KeyError) as error:
             raise OutputError(
                 f"{folder}: not a run folder ({error.__class__.__name__}: no usable config.yaml)"
             ) from None
+        if config["id"] != folder.resolve().name:
+            raise OutputError(f"{folder}: holds the run {config['id']}. Give the folder that name again.")
+        if not unchanged:
+            raise OutputError(
+                f"{folder}/{NAMES['config']}: was changed since the run was named after it. Undo that; or make the "
+                "run that you want with 'seqlab train', or from here with 'seqlab resume FOLDER --fork KEY=VALUE'."
+            )
+        return cls(config, tuple(overrides))
 
     @property
     def id(self) -> str:
@@ -171,7 +190,8 @@ class Run:
             root.mkdir(parents=True, exist_ok=True)
             scratch = Path(tempfile.mkdtemp(prefix=f".{self.id}-", dir=root))
             scratch.chmod(0o777 & ~_umask())
-            (scratch / NAMES["config"]).write_text(_written(self.config), encoding="utf-8")
+            written = {**self.config, "digest": digest(self.config)}
+            (scratch / NAMES["config"]).write_text(_written(written), encoding="utf-8")
             (scratch / NAMES["overrides"]).write_text(_written(list(self.overrides)), encoding="utf-8")
             try:
                 os.rename(scratch, self.folder)

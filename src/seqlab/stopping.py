@@ -51,7 +51,7 @@ class Stop:
             Preempted: a scheduler asked.
         """
         if self.asked is not None:
-            raise self._error(what)
+            raise self.error(what)
 
     def _hear(self, number: int, frame: FrameType | None) -> None:
         if self.asked is not None:
@@ -60,10 +60,11 @@ class Stop:
             return
         self.asked = signal.Signals(number)
         if not self.waits:
-            raise self._error("stopped before it had begun")
+            raise self.error("stopped before it had begun")
         log.info("%s: stopping after this step. A second Ctrl-C stops at once.", self.asked.name)
 
-    def _error(self, what: str) -> SeqlabError:
+    def error(self, what: str) -> SeqlabError:
+        """What a request to stop ends with."""
         return Interrupted(what) if self.asked == signal.SIGINT else Preempted(what)
 
 

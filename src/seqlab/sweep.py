@@ -10,12 +10,14 @@ from __future__ import annotations
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 from seqlab.engines.base import Engine
-from seqlab.errors import Interrupted, SweepFailed
+from seqlab.errors import Interrupted, Preempted, SweepFailed
 from seqlab.runs import Run, Status, is_leased
+from seqlab.stopping import listening
+from seqlab.terminal import count, duration
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +35,7 @@ def make_all(runs: Sequence[Run], engine: Engine) -> list[Status]:
         engine: where they are made.
 
     Raises:
-        Interrupted: a person stopped it.
+        Interrupted, Preempted: it was asked to stop.
         SweepFailed: after all have ended, if some did not finish; the message lists each cause.
         OutputError: the folders cannot be made.
     """
@@ -42,10 +44,11 @@ def make_all(runs: Sequence[Run], engine: Engine) -> list[Status]:
     for run in todo:
         run.prepare()
     root = runs[0].folder.parent
-    log.info("%d runs: %d finished already, %d to make, in %s", len(runs), len(runs) - len(todo), len(todo), root)
+    done = len(runs) - len(todo)
+    log.info("%s: %d finished already, %d to make, in %s", count(len(runs), "run"), done, len(todo), root)
     deaths: dict[str, str] = {}
     progress = Progress(len(todo))
-    try:
+    with _stopping_cleanly():
         while todo:
             for ending in engine.make([run for run in todo if not is_leased(run.folder)]):
                 if ending is None:
@@ -58,8 +61,6 @@ def make_all(runs: Sequence[Run], engine: Engine) -> list[Status]:
                 return [run.status for run in runs]
             todo = [run for run in todo if run.id not in deaths]
             todo = _left_by_others(todo, progress)
-    except KeyboardInterrupt:
-        raise Interrupted("sweep interrupted. The same command makes what is missing.") from None
     statuses = [run.status for run in runs]
     unfinished = [
         (status, _told(status, deaths.get(status.id, "")))
@@ -69,6 +70,16 @@ def make_all(runs: Sequence[Run], engine: Engine) -> list[Status]:
     if unfinished:
         raise SweepFailed(_listed(unfinished, len(runs)), _exit_code([status for status, _ in unfinished]))
     return statuses
+
+
+@contextmanager
+def _stopping_cleanly() -> Iterator[None]:
+    """A request to stop ends the engine, which asks its runs to stop, and is told in words that fit a sweep."""
+    try:
+        with listening():
+            yield
+    except (Interrupted, Preempted) as stopped:
+        raise type(stopped)("sweep stopped. The same command makes what is missing.") from None
 
 
 def _left_by_others(held: Sequence[Run], progress: Progress) -> list[Run]:
@@ -113,17 +124,6 @@ class Progress:
         return f"; about {duration((self.todo - done) * (time.monotonic() - self.started) / done)} left"
 
 
-def duration(seconds: float) -> str:
-    """``40 s``, ``12 min``, ``3 h 20 min``, ``2 d 4 h``."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    whole = timedelta(seconds=seconds)
-    hours, minutes = whole.seconds // 3600, whole.seconds % 3600 // 60
-    if whole.days:
-        return f"{whole.days} d {hours} h"
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min"
-
-
 def _told(status: Status, death: str) -> str:
     """One run's end in one line."""
     if status.state != "finished":
@@ -138,7 +138,7 @@ def _listed(unfinished: Sequence[tuple[Status, str]], total: int) -> str:
     by_cause: dict[str, list[str]] = defaultdict(list)
     for status, told in unfinished:
         by_cause[told.replace(status.id, "RUN")].append(status.id)
-    lines = [f"{len(unfinished)} of {total} runs did not finish:"]
+    lines = [f"{len(unfinished)} of {count(total, 'run')} did not finish:"]
     for told, ids in sorted(by_cause.items(), key=lambda item: -len(item[1])):
         more = f" and {len(ids) - NAMED} more" if len(ids) > NAMED else ""
         lines.append(f"  {len(ids):>3} × {told}\n        {', '.join(ids[:NAMED])}{more}")

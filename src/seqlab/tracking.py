@@ -23,6 +23,7 @@ from pytorch_lightning.loggers import Logger, WandbLogger
 from pytorch_lightning.utilities import rank_zero_only
 
 from seqlab import durable
+from seqlab.errors import SeqlabError
 from seqlab.runs import Run
 
 log = logging.getLogger(__name__)
@@ -44,12 +45,14 @@ def loggers(entries: Mapping[str, Any] | None, run: Run, reached: int) -> Iterat
         yield []
         return
     with ExitStack() as stack:
-        made: list[Logger] = [MetricsFile(run.folder / "metrics.csv", reached)]
+        metrics = MetricsFile(run.folder / "metrics.csv", reached)
+        made: list[Logger] = [metrics]
         for entry in entries.values():
             tracker = instantiate(entry)
             opened = stack.enter_context(tracker.open(run)) if isinstance(tracker, WandbRun) else tracker
             made += [opened] if opened else []
         yield made
+        metrics.settle()
 
 
 def tell_best(loggers: Sequence[Logger], metrics: Mapping[str, float]) -> dict[str, Any] | None:
@@ -74,11 +77,11 @@ class MetricsFile(Logger):
     def __init__(self, file: Path, reached: int = 0):
         super().__init__()
         self.file = file
+        self.columns: list[str] = []
         self.waiting: list[dict[str, Any]] = []
         kept = [row for row in _rows(file) if row["step"].isdigit() and int(row["step"]) < reached]
         used = [name for name in (kept[0] if kept else ()) if any(row[name] for row in kept)]
-        self.columns = used or ["epoch", "step"]
-        self._rewrite(kept)
+        self._rewrite(kept, used or ["epoch", "step"])
 
     @property
     def save_dir(self) -> str:
@@ -93,23 +96,40 @@ class MetricsFile(Logger):
         """Append a row; where that is not possible, it is kept and tried again with the next."""
         self.waiting.append({"step": step, **metrics})
         try:
-            new = [name for row in self.waiting for name in row if name not in self.columns]
-            if new:
-                self.columns += dict.fromkeys(new)
-                self._rewrite(_rows(self.file))
-            with self.file.open("a", newline="", encoding="utf-8") as file:
-                csv.DictWriter(file, self.columns).writerows(self.waiting)
-            self.waiting.clear()
+            self._write()
         except OSError as error:
             if len(self.waiting) == 1:
                 log.warning("%s cannot be written (%s); its rows wait in memory.", self.file, error.strerror)
 
-    def _rewrite(self, rows: list[dict[str, str]]) -> None:
+    def settle(self) -> None:
+        """Write what still waits, or give up.
+
+        Raises:
+            SeqlabError: it cannot be written now either.
+        """
+        try:
+            self._write()
+        except OSError as error:
+            raise SeqlabError(
+                f"{self.file}: {len(self.waiting)} rows cannot be written ({error.strerror}). Make room, and the same "
+                "command makes them again from the last checkpoint."
+            ) from None
+
+    def _write(self) -> None:
+        new = dict.fromkeys(name for row in self.waiting for name in row if name not in self.columns)
+        if new:
+            self._rewrite(_rows(self.file), [*self.columns, *new])
+        with self.file.open("a", newline="", encoding="utf-8") as file:
+            csv.DictWriter(file, self.columns).writerows(self.waiting)
+        self.waiting.clear()
+
+    def _rewrite(self, rows: list[dict[str, str]], columns: list[str]) -> None:
         text = io.StringIO()
-        writer = csv.DictWriter(text, self.columns, extrasaction="ignore")
+        writer = csv.DictWriter(text, columns, extrasaction="ignore")
         writer.writeheader()
         writer.writerows(rows)
         durable.write(self.file, text.getvalue())
+        self.columns = columns
 
 
 def _rows(file: Path) -> list[dict[str, str]]:

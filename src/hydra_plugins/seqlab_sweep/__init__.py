@@ -8,7 +8,7 @@ from typing import Any
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 
 class SweepLauncher(Launcher):
@@ -16,11 +16,12 @@ class SweepLauncher(Launcher):
 
     Args:
         engine: the class of the engine, such as ``seqlab.engines.local.Local``.
-        options: what it is made with.
+        dry_run: only say what there would be to do, and what it would cost.
+        options: what the engine is made with.
     """
 
-    def __init__(self, engine: str, **options: Any):
-        self.engine, self.options = engine, options
+    def __init__(self, engine: str, dry_run: bool = False, **options: Any):
+        self.engine, self.dry_run, self.options = engine, dry_run, options
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Called by Hydra before ``launch``."""
@@ -30,12 +31,18 @@ class SweepLauncher(Launcher):
         """Freeze and check the configuration of every job, then make them all."""
         from hydra.utils import get_class
 
-        from seqlab.config import freeze
+        from seqlab.config import freeze, without_hydra
         from seqlab.sweep import make_all
 
         composed = [self.loader.load_sweep_config(self.config, list(overrides)) for overrides in job_overrides]
         runs = [freeze(without_hydra(config), config.hydra) for config in composed]
-        statuses = {status.id: status for status in make_all(runs, get_class(self.engine)(**self.options))}
+        if self.dry_run:
+            from seqlab.rehearsal import show
+
+            show(runs)
+            statuses = {run.id: run.status for run in runs}
+        else:
+            statuses = {status.id: status for status in make_all(runs, get_class(self.engine)(**self.options))}
         return [
             JobReturn(
                 overrides=list(overrides),
@@ -45,8 +52,3 @@ class SweepLauncher(Launcher):
             )
             for overrides, config, run in zip(job_overrides, composed, runs, strict=True)
         ]
-
-
-def without_hydra(config: DictConfig) -> DictConfig:
-    """The configuration without Hydra's own part."""
-    return OmegaConf.masked_copy(config, [key for key in config if key != "hydra"])

@@ -8,10 +8,12 @@ before each batch. What is left is to save only where Lightning can restart, and
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import random
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -86,13 +88,18 @@ class ExactResume(pl.Callback):
             "steps": loop["epoch_loop.state_dict"]["_batches_that_stepped"],
             "scheduled": loop["epoch_loop.scheduler_progress"],
             "schedulers": checkpoint["lr_schedulers"],
-            "rates": [[group["lr"] for group in state["param_groups"]] for state in checkpoint["optimizer_states"]],
+            "optimizers": [_settings(state["param_groups"]) for state in checkpoint["optimizer_states"]],
         }
+        if checkpoint.get("afresh"):  # a fork with another optimizer or schedule than what it goes on from
+            del self.restored["schedulers"], self.restored["optimizers"]
 
     def on_fit_start(self, trainer: Any, pl_module: Any) -> None:
-        """The last known metrics are known again."""
+        """The last known metrics are known again; a fork keeps the settings that were made for it."""
         if self.restored:
             trainer.callback_metrics.update({k: torch.tensor(v) for k, v in self.restored["metrics"].items()})
+            made = [config.scheduler.state_dict() for config in trainer.lr_scheduler_configs]
+            self.restored.setdefault("schedulers", copy.deepcopy(made))
+            self.restored.setdefault("optimizers", [_settings(o.param_groups) for o in trainer.optimizers])
 
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
         """From here on a request to stop waits for the next batch."""
@@ -138,6 +145,8 @@ class ExactResume(pl.Callback):
         progress = checkpoint["loops"]["fit_loop"]["epoch_loop.batch_progress"]
         for count in (progress["total"], progress["current"]):
             count["ready"] = count["completed"]
+        if self.fitted:  # as at the beginning of an epoch, which a fork may train
+            progress["current"] = dict.fromkeys(progress["current"], 0)
         progress["is_last_batch"] = False
 
     def _save(self, trainer: Any, pl_module: Any) -> None:
@@ -151,13 +160,13 @@ class ExactResume(pl.Callback):
         if not trainer.is_global_zero:
             return
         planned = trainer.estimated_stepping_batches
-        self.run.report(
-            {
-                "step": trainer.global_step,
-                "of": int(planned) if planned != float("inf") else None,
-                "seconds": round(pl_module.seconds, 3),
-            }
-        )
+        progress = {
+            "step": trainer.global_step,
+            "of": int(planned) if planned != float("inf") else None,
+            "seconds": round(pl_module.seconds, 3),
+        }
+        with suppress(OSError):  # no run is stopped because it cannot say how far it is
+            self.run.report(progress)
 
     def _put_back(self, trainer: Any, restored: Mapping[str, Any]) -> None:
         """What Lightning's restart has disturbed: it passes through the end of a batch that has ended already."""
@@ -166,9 +175,9 @@ class ExactResume(pl.Callback):
         trainer.fit_loop.epoch_loop.scheduler_progress.load_state_dict(restored["scheduled"])
         for config, state in zip(trainer.lr_scheduler_configs, restored["schedulers"], strict=True):
             config.scheduler.load_state_dict(state)
-        for optimizer, rates in zip(trainer.optimizers, restored["rates"], strict=True):
-            for group, rate in zip(optimizer.param_groups, rates, strict=True):
-                group["lr"] = rate
+        for optimizer, settings in zip(trainer.optimizers, restored["optimizers"], strict=True):
+            for group, setting in zip(optimizer.param_groups, settings, strict=True):
+                group.update(setting)
 
     def _agreed(self, trainer: Any, *wishes: bool) -> list[bool]:
         """What any of the run's processes wishes, all do."""
@@ -187,6 +196,11 @@ class ExactResume(pl.Callback):
             torch.cuda.default_generators[pl_module.device.index].manual_seed(number)
         random.seed(number)
         np.random.seed(number & 0xFFFFFFFF)
+
+
+def _settings(groups: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """What an optimizer was set to, learning rates among it."""
+    return [{name: value for name, value in group.items() if name != "params"} for group in groups]
 
 
 def _is_safe(trainer: Any, batch_idx: int) -> bool:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from seqlab.runs import WITHOUT_EFFECT, Run, Status, find
+from seqlab.runs import WITHOUT_EFFECT, Run, Status, find, what_counts
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class Group:
     @property
     def label(self) -> str:
         """The cell and what else sets the group apart."""
-        return " ".join([self.cell, *(f"{key}={value}" for key, value in self.varied.items())])
+        return " ".join([self.cell, *(f"{key}={value}" for key, value in self.varied.items() if value is not None)])
 
     @property
     def finished(self) -> list[Record]:
@@ -140,7 +140,7 @@ def _varied(configs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """
     chosen = [dict(config["choices"]) for config in configs]
     options = [group for group in chosen[0] if len({str(choice.get(group)) for choice in chosen}) > 1]
-    flat = [_flat(config) for config in configs]
+    flat = [what_counts(config) for config in configs]
     keys = [
         key
         for key in dict.fromkeys(key for values in flat for key in values)
@@ -159,14 +159,3 @@ def read_one(folder: Path) -> Record:
     """The record of one run folder."""
     run = Run.load(folder)
     return Record(run, run.status)
-
-
-def _flat(config: Mapping[str, Any], above: str = "") -> dict[str, Any]:
-    """Dotted keys and values, without those that cannot change a result."""
-    flat: dict[str, Any] = {}
-    for name, value in config.items():
-        key = f"{above}{name}"
-        if key in WITHOUT_EFFECT or key in ("id", "group", "choices"):
-            continue
-        flat.update(_flat(value, f"{key}.") if isinstance(value, Mapping) else {key: value})
-    return flat

@@ -5,16 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from rich import box
-from rich.console import Console
 from rich.table import Table
 
+from seqlab import terminal
 from seqlab.compare.read import Group, Section
 from seqlab.compare.statistics import Mean, mean
-
-WIDTH = 80
-"""Columns where the output is not a terminal, so that a file reads as a terminal does."""
-
+from seqlab.terminal import WIDTH, Terminal
 
 COLUMNS = ("test", "validation", "n", "parameters", "state", "seconds")
 NARROW = ("test", "n")
@@ -27,19 +23,9 @@ LEGEND = """Mean over n seeds ± half its 95 % t-interval; checkpoints chosen on
 test is read once per run. * is the best reference that needs no training."""
 
 
-class Terminal(Console):
-    """A console that leaves it to the command line what a closed pipe means."""
-
-    def on_broken_pipe(self) -> None:
-        """Nobody is reading any more."""
-        raise BrokenPipeError
-
-
 def show(sections: Sequence[Section]) -> None:
     """Print one table per data set, and below them the runs that did not finish, with their causes."""
-    console = Terminal(highlight=False)
-    if not console.is_terminal:
-        console.width = WIDTH
+    console = Terminal()
     for section in sections:
         console.print(_table(section, COLUMNS if console.width >= WIDTH else NARROW))
         console.print()
@@ -59,14 +45,8 @@ def _table(section: Section, columns: Sequence[str]) -> Table:
     references = ended[0].summary["references"] if ended else {}
     sign = 1 if metric["goal"] == "min" else -1
     better = "lower" if sign > 0 else "higher"
-    table = Table(
-        title=f"{section.data}: {metric['name'].replace('_', ' ')}, {metric['unit']}, {better} is better",
-        title_justify="left",
-        title_style="bold",
-        box=box.SIMPLE_HEAD,
-        padding=(0, 1, 0, 0),
-        show_edge=False,
-    )
+    title = f"{section.data}: {metric['name'].replace('_', ' ')}, {metric['unit']}, {better} is better"
+    table = terminal.table(title)
     table.add_column("cell", min_width=13, overflow="fold")
     for name in columns:
         table.add_column(name, justify="right", no_wrap=True)

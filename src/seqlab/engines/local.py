@@ -6,15 +6,14 @@ fork server), so a run starts in milliseconds, shares no state with another, and
 
 from __future__ import annotations
 
-import ctypes
 import multiprocessing
 import os
 import shutil
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any
@@ -22,9 +21,6 @@ from typing import Any
 from seqlab import job
 from seqlab.engines.base import TICK, Ending, Engine
 from seqlab.runs import NAMES, Run
-
-PR_SET_PDEATHSIG = 1
-"""Linux's request for a signal at the death of the parent."""
 
 
 class Local(Engine):
@@ -110,11 +106,18 @@ def _environment(run: Run, places: Sequence[str | None]) -> dict[str, str]:
 
 def _child(folder: Path, environment: Mapping[str, str]) -> None:
     """One run, in a process of its own, with its output in the run folder."""
-    with suppress(OSError, AttributeError):  # only Linux has it
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     os.environ.clear()
     os.environ.update(environment)
     with (folder / NAMES["log"]).open("a", encoding="utf-8") as output:
         os.dup2(output.fileno(), 1)
         os.dup2(output.fileno(), 2)
     sys.exit(job.make(folder))
+
+
+def _end_with_parent() -> None:
+    """Wait for the sweep's own process to end, however it ends, and then ask this one to stop."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os.kill(os.getpid(), signal.SIGTERM)

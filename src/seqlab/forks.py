@@ -1,0 +1,50 @@
+"""A fork: another run, which begins where one stopped, under other values or on another machine.
+
+It has an identity of its own, made of what it is and of what it comes from, so it is never taken for a run that was
+made in one piece.
+"""
+
+from __future__ import annotations
+
+import shutil
+
+from seqlab import checkpoints
+from seqlab.errors import ConfigError
+from seqlab.runs import Run, group_of
+
+FIXED = ("data", "cell", "model", "task", "optimizer")
+"""The choices that a fork has in common with what it comes from, since its checkpoint is of their making."""
+
+
+def fork(parent: Run, other: Run) -> Run:
+    """The run with the configuration of ``other`` that goes on from where ``parent`` is now; its folder is made.
+
+    Raises:
+        ConfigError: there is nothing to go on from, or the two differ in what a checkpoint is made of.
+    """
+    differs = [name for name in FIXED if parent.config["choices"].get(name) != other.config["choices"].get(name)]
+    if differs:
+        raise ConfigError(
+            f"{differs[0]}={other.config['choices'].get(differs[0])}: a fork goes on from a checkpoint of "
+            f"{differs[0]}={parent.config['choices'].get(differs[0])}. Make a run of its own with 'seqlab train'."
+        )
+    choices = other.config["choices"]
+    origin = {"from": parent.config["group"], "to": other.config["group"]}
+    group = group_of(origin, choices["data"], choices["cell"])
+    config = {**other.config, "id": f"{group}-s{other.config['seed']}", "group": group, "forked_from": parent.id}
+    child = Run(config, other.overrides)
+    if child.folder.exists():
+        return child
+    last = checkpoints.newest(parent.folder / "checkpoints")
+    if last is None:
+        raise ConfigError(f"{parent.folder}: has no checkpoint to go on from. Make a run with 'seqlab train'.")
+    child.prepare()
+    kept = child.folder / "checkpoints"
+    kept.mkdir()
+    for name in ("metrics.csv", "samples.jsonl", f"checkpoints/{checkpoints.BEST}"):
+        if (parent.folder / name).exists():
+            shutil.copyfile(parent.folder / name, child.folder / name)
+    afresh = any(parent.config[group] != other.config[group] for group in ("optimizer", "scheduler"))
+    begun = {**checkpoints.read(last), "origin": {}, "fitted": False, "afresh": afresh}
+    checkpoints.write(kept / checkpoints.LAST, begun)
+    return child
