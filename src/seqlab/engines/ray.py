@@ -21,6 +21,7 @@ from pathlib import Path
 from textwrap import shorten
 from typing import Any
 
+from seqlab.config import Range
 from seqlab.engines.base import TICK, Ending, Engine
 from seqlab.engines.local import Local, cores
 from seqlab.errors import ConfigError
@@ -33,6 +34,13 @@ HEED = 1.0
 
 CARRIED = ("SEQLAB_", "WANDB_", "HF_")
 """How the variables begin that a run takes from whoever started the sweep; all others are its node's own."""
+
+RANGES = {
+    "num_cpus": Range(float, 0, optional=True),
+    "num_gpus": Range(float, 0, optional=True),
+    "max_retries": Range(int, 0, also=(-1,)),
+}
+"""What the options may be."""
 
 STORE = 100 * 2**20
 """Bytes that a Ray of our own sets aside for objects that tasks pass on. Ours pass on none; it wants some."""
@@ -51,7 +59,7 @@ class Ray(Engine):
         remote: anything else that ``ray.remote`` takes, such as ``memory`` or ``resources``.
 
     Raises:
-        ConfigError: Ray is not installed.
+        ConfigError: Ray is not installed, or an option is none.
     """
 
     def __init__(
@@ -67,6 +75,9 @@ class Ray(Engine):
                 "hydra/launcher=ray: Ray is not installed. Install it with: pip install 'seqlab[ray]'; "
                 "or take hydra/launcher=local."
             )
+        for name, value in (("num_cpus", num_cpus), ("num_gpus", num_gpus), ("max_retries", max_retries)):
+            if value not in RANGES[name]:
+                raise ConfigError(f"hydra.launcher.{name}: got {value!r}; expected {RANGES[name]}.")
         self.address, self.num_cpus, self.num_gpus, self.max_retries = address, num_cpus, num_gpus, max_retries
         self.remote = dict(remote or {})
 
@@ -116,16 +127,17 @@ class Ray(Engine):
         import ray
 
         if not ray.is_initialized():
-            heard = signal.getsignal(signal.SIGTERM)
+            heard, path = signal.getsignal(signal.SIGTERM), _python_path()
             try:
+                _check_that_somebody_listens(address)
                 ray.init(
                     address=address,
-                    runtime_env={"env_vars": {"PYTHONPATH": _python_path()}},
+                    runtime_env={"env_vars": {"PYTHONPATH": path} if path else {}},
                     log_to_driver=False,
                     logging_level=logging.ERROR,
                     **own,
                 )
-            except (ConnectionError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
+            except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
                 raise ConfigError(
                     f"hydra.launcher.address={address}: no Ray cluster can be used there ({_line(error)}). "
                     "Start one with 'ray start --head', or leave it null for a Ray of its own."
@@ -163,6 +175,13 @@ class Ray(Engine):
                     cpus,
                     gpus,
                 )
+
+
+def _check_that_somebody_listens(address: str) -> None:
+    """Find out at once what Ray takes minutes for."""
+    host, colon, port = address.rpartition(":")
+    if colon and port.isdigit():
+        socket.create_connection((host, int(port)), timeout=10).close()
 
 
 def _python_path() -> str:
