@@ -17,6 +17,7 @@ import socket
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from pathlib import Path
 from textwrap import shorten
 from typing import Any
@@ -90,17 +91,18 @@ class Ray(Engine):
         ray = self._connected()
         self._warn_of_a_long_wait(ray, runs)
         lost: Counter[str] = Counter()
-        live: dict[Any, Run] = {}
+        live: dict[Future[str], tuple[Any, Run]] = {}  # waited for by Python's means: Ray's own break on our signals
         try:
             for run in runs:
-                live[self._begun(ray, run)] = run
+                task = self._begun(ray, run)
+                live[task.future()] = task, run
             while live:
-                ended, _ = ray.wait(list(live), timeout=TICK)
+                ended, _ = wait(live, timeout=TICK, return_when=FIRST_COMPLETED)
                 if not ended:
                     yield None
-                for task in ended:
-                    run = live.pop(task)
-                    death = _death(ray, task)
+                for future in ended:
+                    _, run = live.pop(future)
+                    death = _death(ray, future)
                     if death is not None:
                         yield Ending(run, death)
                     elif lost[run.id] == self.max_retries:
@@ -108,12 +110,12 @@ class Ray(Engine):
                     else:
                         lost[run.id] += 1
                         log.info("%s: lost with its node or worker; begun again elsewhere", run.id)
-                        live[self._begun(ray, run, again=True)] = run
+                        task = self._begun(ray, run, again=True)
+                        live[task.future()] = task, run
         finally:
-            for task in live:
+            for task, _ in live.values():
                 ray.cancel(task)
-            if live:
-                ray.wait(list(live), num_returns=len(live))
+            wait(live)
 
     def _connected(self) -> Any:
         """Ray, which from now on stays connected until this process ends."""
@@ -209,11 +211,11 @@ def _make(folder: Path, place: Path, environment: Mapping[str, str], again: bool
     return next(ending.death for ending in endings if ending)
 
 
-def _death(ray: Any, task: Any) -> str | None:
+def _death(ray: Any, future: Future[str]) -> str | None:
     """What Ray knows of the end of a run, empty where there is nothing to tell; ``None`` if the run was lost."""
     errors = ray.exceptions
     try:
-        return ray.get(task)
+        return future.result()
     except (errors.WorkerCrashedError, errors.NodeDiedError, errors.LocalRayletDiedError):
         return None
     except errors.OutOfMemoryError as error:
