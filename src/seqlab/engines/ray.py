@@ -126,6 +126,8 @@ class Ray(Engine):
             own = {"num_cpus": cores(), "object_store_memory": STORE, "include_dashboard": False}
             if "RAY_AUTH_MODE" not in os.environ:  # closed to others on this machine, without a file in the home folder
                 os.environ.update(RAY_AUTH_MODE="token", RAY_AUTH_TOKEN=secrets.token_hex(32))
+        else:
+            os.environ.setdefault("RAY_NUM_REDIS_GET_RETRIES", "1")  # Ray would try for a quarter of an hour
         import ray
 
         if not ray.is_initialized():
