@@ -220,8 +220,8 @@ def _death(ray: Any, future: Future[str]) -> str | None:
         return future.result()
     except (errors.WorkerCrashedError, errors.NodeDiedError, errors.LocalRayletDiedError):
         return None
-    except errors.OutOfMemoryError as error:
-        return f"Ray ended it, because its node ran out of memory: {_line(error)}"
+    except errors.OutOfMemoryError:
+        return "Ray killed it, because its node ran out of memory; a higher hydra.launcher.num_cpus lets fewer run at once"
     except errors.RayError as error:
         return f"its node could not make it; is the same seqlab installed there? ({_line(error)})"
 
