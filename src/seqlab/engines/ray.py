@@ -221,7 +221,7 @@ def _death(ray: Any, future: Future[str]) -> str | None:
     except (errors.WorkerCrashedError, errors.NodeDiedError, errors.LocalRayletDiedError):
         return None
     except errors.OutOfMemoryError:
-        return "Ray killed it, because its node ran out of memory; a higher hydra.launcher.num_cpus lets fewer run at once"
+        return "Ray killed it, because its node ran out of memory; a higher num_cpus lets fewer run at once"
     except errors.RayError as error:
         return f"its node could not make it; is the same seqlab installed there? ({_line(error)})"
 
