@@ -28,10 +28,11 @@ class Local(Engine):
 
     Args:
         workers: how many processes at once; ``None`` for one per GPU, or one per core where there is no GPU.
+        tick: seconds after which it says that it has nothing to tell.
     """
 
-    def __init__(self, workers: int | None = None):
-        self.workers = workers
+    def __init__(self, workers: int | None = None, tick: float = TICK):
+        self.workers, self.tick = workers, tick
 
     def make(self, runs: Sequence[Run]) -> Iterator[Ending | None]:
         """One process per run; a run of several processes takes the room of as many."""
@@ -50,7 +51,7 @@ class Local(Engine):
                     process = context.Process(target=_child, args=(run.folder.resolve(), _environment(run, places)))
                     process.start()
                     live[process.sentinel] = process, run, places
-                ended = wait(list(live), timeout=TICK)
+                ended = wait(list(live), timeout=self.tick)
                 if not ended:
                     yield None
                 for sentinel in ended:
