@@ -39,8 +39,8 @@ class Local(Engine):
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload(["seqlab.experiment"])
         cards = gpus() if any(run.config["trainer"]["accelerator"] != "cpu" for run in runs) else []
-        free: list[str | None] = list(cards) if cards and self.workers is None else [None] * (self.workers or cores())
-        room = len(free)
+        room = self.workers or len(cards) or cores()
+        free: list[str | None] = [cards[i % len(cards)] if cards else None for i in range(room)]
         waiting = list(runs)
         live: dict[Any, tuple[Any, Run, list[str | None]]] = {}
         try:
