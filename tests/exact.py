@@ -69,6 +69,10 @@ CONFIGURATIONS: dict[str, list[str]] = {
 """One of each thing that a checkpoint inside an epoch could forget."""
 
 
+CHAINED = ("dropout", "carried", "plateau", "validation inside an epoch", "accumulation")
+"""Of which a resume is itself resumed."""
+
+
 def run_of(root: Path, *overrides: str) -> Run:
     """The frozen run of a command, composed without the command line."""
     words = overrides if any(word.startswith("data=") for word in overrides) else (*DRAWN, *overrides)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from exact import CONFIGURATIONS, differences, make_keeping, result_of, resumed, run_of
+from exact import CHAINED, CONFIGURATIONS, differences, make_keeping, result_of, resumed, run_of
 from seqlab.experiment import make
 
 
@@ -27,7 +27,7 @@ def test_a_run_resumed_from_any_checkpoint_ends_with_the_same_bits(
         assert list(differences(expected, result_of(again))) == [], f"resumed from step {step}"
 
 
-@pytest.mark.parametrize("name", ["dropout", "carried", "plateau", "validation inside an epoch", "accumulation"])
+@pytest.mark.parametrize("name", CHAINED)
 def test_a_resume_of_a_resume_ends_with_the_same_bits(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import signal
 import subprocess
@@ -226,6 +227,19 @@ def test_a_lease_is_held_by_one_process_and_freed_when_it_dies(tmp_path: Path) -
         other.kill()
     assert not is_leased(run.folder)
     with run.lease():
+        pass
+
+
+def test_a_file_system_without_locks_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A lock that outlives its process, or none, would lose runs or make them twice."""
+    run = Run({"id": "a-b-00000000-s1", "seed": 1, "runs_dir": str(tmp_path)})
+    run.prepare()
+
+    def no_locks(*_: object) -> None:
+        raise OSError(errno.ENOSYS, "Function not implemented")
+
+    monkeypatch.setattr("fcntl.flock", no_locks)
+    with pytest.raises(OutputError, match="cannot be locked"), run.lease():
         pass
 
 

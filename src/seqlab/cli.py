@@ -97,9 +97,9 @@ def _job(cfg: DictConfig) -> float | None:
 
     hydra = HydraConfig.get()
     try:
-        from seqlab.config import freeze
+        from seqlab.config import Origin, freeze
 
-        run = freeze(cfg, cast("DictConfig", hydra))
+        run = freeze(cfg, Origin.of(cast("DictConfig", hydra)))
         from seqlab.experiment import make
 
         summary = make(run)

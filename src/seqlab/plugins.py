@@ -12,7 +12,7 @@ import sys
 import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from importlib.metadata import entry_points
 from pathlib import Path
 
@@ -146,7 +146,7 @@ def target_fault(target: str) -> str | None:
     if file.suffix != ".py":
         return None
     try:
-        names = _top_level_names(file)
+        names = _top_level_names(file, file.stat().st_mtime_ns)
     except SyntaxError as error:
         return f"{file.name}, line {error.lineno}: {error.msg}"
     if name in names or "*" in names:
@@ -168,7 +168,9 @@ def _module_file(dotted: str) -> Path | None:
     return next((file for file in candidates if file.is_file()), None)
 
 
-def _top_level_names(file: Path) -> set[str]:
+@lru_cache
+def _top_level_names(file: Path, changed: int) -> set[str]:
+    """What a source file defines; read again when it has changed."""
     names: set[str] = set()
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
         match node:

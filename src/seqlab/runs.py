@@ -211,12 +211,18 @@ class Run:
 
         Raises:
             Busy: another process holds it.
+            OutputError: the file system has no locks, or the folder is somebody else's.
         """
         lock = _lock(self.folder)
         try:
             lock.acquire(timeout=PATIENCE)
         except Timeout:
             raise Busy(f"{self.id}: another process is making this run just now.") from None
+        except (OSError, NotImplementedError) as error:
+            raise OutputError(
+                f"{self.folder}: cannot be locked ({error}), so two processes could make the run at once. "
+                "Choose a folder on a file system with locks with runs_dir=FOLDER."
+            ) from None
         try:
             yield
         finally:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
+
+if TYPE_CHECKING:
+    from seqlab.engines.base import Engine
+    from seqlab.runs import Run
 
 
 class SweepLauncher(Launcher):
@@ -25,30 +30,40 @@ class SweepLauncher(Launcher):
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Called by Hydra before ``launch``."""
-        self.loader, self.config = hydra_context.config_loader, config
+        from seqlab.config import Jobs
+
+        self.config, self.jobs = config, Jobs(hydra_context.config_loader, config)
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[Any]:
         """Freeze and check the configuration of every job, then make them all."""
-        from hydra.utils import get_class
-
-        from seqlab.config import freeze, without_hydra
+        from seqlab.rehearsal import show
         from seqlab.sweep import make_all
 
-        composed = [self.loader.load_sweep_config(self.config, list(overrides)) for overrides in job_overrides]
-        runs = [freeze(without_hydra(config), config.hydra) for config in composed]
+        runs = [self.freeze(overrides) for overrides in job_overrides]
         if self.dry_run:
-            from seqlab.rehearsal import show
-
             show(runs)
-            statuses = {run.id: run.status for run in runs}
         else:
-            statuses = {status.id: status for status in make_all(runs, get_class(self.engine)(**self.options))}
+            make_all(runs, self.make_engine())
         return [
-            JobReturn(
-                overrides=list(overrides),
-                cfg=config,
-                status=JobStatus.COMPLETED,
-                _return_value=statuses[run.id].score,
-            )
-            for overrides, config, run in zip(job_overrides, composed, runs, strict=True)
+            JobReturn(overrides=list(overrides), status=JobStatus.COMPLETED, _return_value=run.status.score)
+            for overrides, run in zip(job_overrides, runs, strict=True)
         ]
+
+    def freeze(self, overrides: Sequence[str]) -> Run:
+        """The checked run of one job."""
+        return self.jobs.freeze(overrides)
+
+    def make_engine(self) -> Engine:
+        """The engine, with its options."""
+        from hydra.utils import get_class
+
+        return get_class(self.engine)(**self.options)
+
+
+class GridSweeper(BasicSweeper):
+    """Hydra's own sweeper over all combinations; only that a launcher which checks every job is trusted to do so."""
+
+    def validate_batch_is_legal(self, batch: Sequence[Sequence[str]]) -> None:
+        """Compose each job, for launchers that do not."""
+        if not isinstance(self.launcher, SweepLauncher):
+            super().validate_batch_is_legal(batch)
