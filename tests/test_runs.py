@@ -210,6 +210,26 @@ def test_what_we_did_not_foresee_is_one_line_and_its_traceback_is_kept(train: Co
     assert "raise RuntimeError" in json.loads((only_run(tmp_path) / "summary.json").read_text())["traceback"]
 
 
+def test_a_run_that_somebody_finishes_meanwhile_is_not_made_again(
+    train: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the look at its folder and the lease, while the model is built."""
+    from seqlab import experiment
+
+    build = experiment.build
+
+    def slowly(run: Run) -> experiment.Built:
+        monkeypatch.setattr(experiment, "build", build)
+        experiment.make(run)
+        return build(run)
+
+    monkeypatch.setattr(experiment, "build", slowly)
+    answer = train()
+    assert answer.code == 0
+    assert answer.out.count(": finished, ") == 1
+    assert answer.out.count("finished already") == 1
+
+
 def test_a_lease_is_held_by_one_process_and_freed_when_it_dies(tmp_path: Path) -> None:
     """The kernel frees it, however the process ends."""
     run = Run({"id": "a-b-00000000-s1", "seed": 1, "runs_dir": str(tmp_path)})
