@@ -159,7 +159,7 @@ def main() -> None:
     for again in (False, True):
         names = [name for name in CONFIGURATIONS if not again or name in CHAINED]
         with tempfile.TemporaryDirectory() as root:
-            results = [every_checkpoint(Path(root, name), name, again) for name in names]
+            results = [every_checkpoint(Path(root, str(i)), name, again) for i, name in enumerate(names)]
         tried, same = (sum(column) for column in zip(*results, strict=True))
         print(
             f"{len(names)} configurations, resumed{' and resumed again' if again else ''} from every checkpoint: "
@@ -168,7 +168,9 @@ def main() -> None:
         )
     with tempfile.TemporaryDirectory() as root:
         for name in ("dropout", "carried", "plateau", "early stopping fires", "validation inside an epoch", "workers"):
-            results = [kill_chain(Path(root, name), name, rng, given.kills) for _ in range(given.runs)]
+            results = [
+                kill_chain(Path(root, name.replace(" ", "-")), name, rng, given.kills) for _ in range(given.runs)
+            ]
             same = sum(not differs for _, differs in results)
             print(f"{name}: {sum(k for k, _ in results)} kills, {same} of {len(results)} identical", flush=True)
         total: Counter[str] = Counter()

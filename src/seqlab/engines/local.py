@@ -19,8 +19,13 @@ from pathlib import Path
 from typing import Any
 
 from seqlab import job
+from seqlab.config import Range
 from seqlab.engines.base import TICK, Ending, Engine
+from seqlab.errors import ConfigError
 from seqlab.runs import NAMES, Run
+
+WORKERS = Range(int, 1, optional=True)
+"""How many there may be."""
 
 
 class Local(Engine):
@@ -29,9 +34,14 @@ class Local(Engine):
     Args:
         workers: how many processes at once; ``None`` for one per GPU, or one per core where there is no GPU.
         tick: seconds after which it says that it has nothing to tell.
+
+    Raises:
+        ConfigError: no such number of workers.
     """
 
     def __init__(self, workers: int | None = None, tick: float = TICK):
+        if workers not in WORKERS:
+            raise ConfigError(f"hydra.launcher.workers: got {workers}; expected {WORKERS}.")
         self.workers, self.tick = workers, tick
 
     def make(self, runs: Sequence[Run]) -> Iterator[Ending | None]:
