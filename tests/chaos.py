@@ -22,7 +22,8 @@ import pytest
 
 from exact import CHAINED, CONFIGURATIONS, differences, make_keeping, result_of, resumed, run_of
 from seqlab import experiment
-from seqlab.runs import Run, find
+from seqlab.ledger import find
+from seqlab.runs import Run
 
 SWEEP = [
     "logger=none",
@@ -75,7 +76,10 @@ def kill_chain(place: Path, name: str, rng: random.Random, most: int) -> tuple[i
             time.sleep(rng.random() * alone / 2)
             if os.waitpid(process, os.WNOHANG) != (0, 0):
                 continue
-            os.killpg(process, signal.SIGKILL)
+            try:
+                os.killpg(process, signal.SIGKILL)
+            except ProcessLookupError:  # it has no group of its own yet
+                os.kill(process, signal.SIGKILL)
             kills += 1
         os.waitpid(process, 0)
     return kills, list(differences(result_of(straight), result_of(run)))

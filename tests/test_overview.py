@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from conftest import TINY, Command
+from seqlab.ledger import Status, find, status
 from seqlab.overview import time_left
-from seqlab.runs import Run, Status, find, status
+from seqlab.runs import Run
 from seqlab.terminal import duration, size
 
 METRIC = {"metric": {"name": "mse", "goal": "min", "unit": ""}, "references": {}}

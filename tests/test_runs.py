@@ -15,7 +15,9 @@ import yaml
 
 from conftest import TINY, WILD, Command
 from seqlab.errors import OutputError, SeqlabError
-from seqlab.runs import Run, find, group_of, is_leased
+from seqlab.identity import group_of
+from seqlab.ledger import find, is_leased
+from seqlab.runs import Run
 
 
 def only_run(root: Path) -> Path:

@@ -20,7 +20,8 @@ from optuna.trial import TrialState  # noqa: E402
 from conftest import TINY, WILD, Command  # noqa: E402
 from seqlab.engines.base import Ending, Engine  # noqa: E402
 from seqlab.errors import Busy, ConfigError, SweepFailed  # noqa: E402
-from seqlab.runs import Run, find  # noqa: E402
+from seqlab.ledger import find  # noqa: E402
+from seqlab.runs import Run  # noqa: E402
 from seqlab.search import search as searching  # noqa: E402
 from seqlab.search.search import Plan, Search  # noqa: E402
 from seqlab.search.space import Dimension, parse  # noqa: E402

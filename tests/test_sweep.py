@@ -11,7 +11,8 @@ import pytest
 
 from conftest import TINY, Command
 from seqlab.engines import local
-from seqlab.runs import Run, find
+from seqlab.ledger import find
+from seqlab.runs import Run
 
 MOODY = """
 import os, sys

@@ -24,8 +24,9 @@ from seqlab import checkpoints, facts, processes, tracking
 from seqlab.cells import base as cells
 from seqlab.data.base import SequenceData
 from seqlab.errors import ConfigError, Diverged, Interrupted, Preempted, SeqlabError, by_exit_code
+from seqlab.ledger import NAMES
 from seqlab.plugins import make_importable
-from seqlab.runs import NAMES, Run
+from seqlab.runs import Run
 from seqlab.stopping import Stop, listening
 from seqlab.tasks.base import SequenceTask
 

@@ -14,7 +14,8 @@ import pytest
 
 from conftest import Command
 from exact import differences, result_of
-from seqlab.runs import Run, find, status
+from seqlab.ledger import find, status
+from seqlab.runs import Run
 
 SWEEP = [
     "train",

@@ -22,7 +22,8 @@ from seqlab import job
 from seqlab.config import Range
 from seqlab.engines.base import TICK, Ending, Engine
 from seqlab.errors import ConfigError
-from seqlab.runs import NAMES, Run
+from seqlab.ledger import NAMES
+from seqlab.runs import Run
 
 WORKERS = Range(int, 1, optional=True)
 """How many there may be."""

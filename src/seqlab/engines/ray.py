@@ -26,7 +26,8 @@ from seqlab.config import Range
 from seqlab.engines.base import TICK, Ending, Engine
 from seqlab.engines.local import Local, cores
 from seqlab.errors import ConfigError
-from seqlab.runs import Run, is_leased
+from seqlab.ledger import is_leased
+from seqlab.runs import Run
 
 log = logging.getLogger(__name__)
 

@@ -31,7 +31,8 @@ from seqlab.compare.table import written
 from seqlab.config import Range
 from seqlab.engines.base import Engine
 from seqlab.errors import ConfigError, Diverged, SweepFailed, suggestion
-from seqlab.runs import Run, Status, status
+from seqlab.ledger import Status, status
+from seqlab.runs import Run
 from seqlab.search.space import Dimension, grid
 from seqlab.search.storage import Goal, Storage
 from seqlab.sweep import make_all

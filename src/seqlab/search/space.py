@@ -23,7 +23,7 @@ from optuna.distributions import (
 )
 
 from seqlab.errors import ConfigError
-from seqlab.runs import WITHOUT_EFFECT
+from seqlab.identity import WITHOUT_EFFECT
 
 TAGS = {"int", "log"}
 """What an interval may be tagged with."""
