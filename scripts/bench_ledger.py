@@ -19,7 +19,8 @@ from pathlib import Path
 from seqlab import experiment
 from seqlab.callbacks.checkpoints import ExactResume
 from seqlab.config import composed
-from seqlab.runs import Run, find, status
+from seqlab.ledger import find, status
+from seqlab.runs import Run
 
 
 @contextmanager

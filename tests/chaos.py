@@ -22,7 +22,8 @@ import pytest
 
 from exact import CHAINED, CONFIGURATIONS, differences, make_keeping, result_of, resumed, run_of
 from seqlab import experiment
-from seqlab.runs import Run, find
+from seqlab.ledger import find
+from seqlab.runs import Run
 
 SWEEP = [
     "logger=none",
@@ -75,7 +76,10 @@ def kill_chain(place: Path, name: str, rng: random.Random, most: int) -> tuple[i
             time.sleep(rng.random() * alone / 2)
             if os.waitpid(process, os.WNOHANG) != (0, 0):
                 continue
-            os.killpg(process, signal.SIGKILL)
+            try:
+                os.killpg(process, signal.SIGKILL)
+            except ProcessLookupError:  # it has no group of its own yet
+                os.kill(process, signal.SIGKILL)
             kills += 1
         os.waitpid(process, 0)
     return kills, list(differences(result_of(straight), result_of(run)))
@@ -159,7 +163,7 @@ def main() -> None:
     for again in (False, True):
         names = [name for name in CONFIGURATIONS if not again or name in CHAINED]
         with tempfile.TemporaryDirectory() as root:
-            results = [every_checkpoint(Path(root, name), name, again) for name in names]
+            results = [every_checkpoint(Path(root, str(i)), name, again) for i, name in enumerate(names)]
         tried, same = (sum(column) for column in zip(*results, strict=True))
         print(
             f"{len(names)} configurations, resumed{' and resumed again' if again else ''} from every checkpoint: "
@@ -168,7 +172,9 @@ def main() -> None:
         )
     with tempfile.TemporaryDirectory() as root:
         for name in ("dropout", "carried", "plateau", "early stopping fires", "validation inside an epoch", "workers"):
-            results = [kill_chain(Path(root, name), name, rng, given.kills) for _ in range(given.runs)]
+            results = [
+                kill_chain(Path(root, name.replace(" ", "-")), name, rng, given.kills) for _ in range(given.runs)
+            ]
             same = sum(not differs for _, differs in results)
             print(f"{name}: {sum(k for k, _ in results)} kills, {same} of {len(results)} identical", flush=True)
         total: Counter[str] = Counter()

@@ -15,7 +15,7 @@ def test_a_run_killed_again_and_again_ends_with_the_same_bits(tmp_path: Path, na
     """Three runs of up to five kills each, at any moment: in a step, in a save, before the first."""
     rng = random.Random(1)
     kills, differs = zip(*(kill_chain(tmp_path, name, rng, 5) for _ in range(3)), strict=True)
-    assert sum(kills) >= 9
+    assert all(kills), "each was killed at least once"
     assert list(differs) == [[], [], []]
 
 

@@ -21,7 +21,8 @@ from seqlab import durable
 from seqlab.checkpoints import BEST, LAST, PREVIOUS, CheckpointFiles, is_whole, newest, read
 from seqlab.errors import OutputError, SeqlabError
 from seqlab.experiment import make
-from seqlab.runs import Run, find
+from seqlab.ledger import find
+from seqlab.runs import Run
 
 SAVING = """
 import sys, torch

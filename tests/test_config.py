@@ -135,9 +135,11 @@ def test_quick_answers_import_nothing_heavy(arguments: list[str], tmp_path: Path
 
 def test_every_option_of_every_group_composes_and_its_classes_exist(seqlab: Command) -> None:
     """No YAML names a class that is not there, and each says how it is used and what it is."""
-    assert {folder.name for folder in plugins.conf_dir().iterdir() if folder.is_dir()} - {"hydra", "local"} == set(
-        plugins.GROUPS
-    )
+    assert {folder.name for folder in plugins.conf_dir().iterdir() if folder.is_dir()} - {
+        "hydra",
+        "local",
+        "sweep",
+    } == set(plugins.GROUPS)
     for group in plugins.GROUPS:
         for name, option in plugins.options(group).items():
             answer = seqlab("train", f"{group}={name}", "--cfg", "job")

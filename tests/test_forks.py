@@ -9,7 +9,7 @@ import pytest
 
 from conftest import Command
 from seqlab.checkpoints import LAST, read, write
-from seqlab.runs import find, status
+from seqlab.ledger import find, status
 
 
 def begun(train: Command, root: Path, *words: str) -> Path:

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from conftest import Command
+from seqlab.ledger import find
 from seqlab.plugins import options
-from seqlab.runs import find
 
 
 @pytest.mark.parametrize("data", options("data"))

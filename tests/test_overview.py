@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from conftest import TINY, Command
+from seqlab.ledger import Status, find, status
 from seqlab.overview import time_left
-from seqlab.runs import Run, Status, find, status
+from seqlab.runs import Run
 from seqlab.terminal import duration, size
 
 METRIC = {"metric": {"name": "mse", "goal": "min", "unit": ""}, "references": {}}
@@ -103,6 +104,17 @@ def test_a_sweep_may_be_a_file(seqlab: Command, tmp_path: Path) -> None:
     assert len(folders) == 2 * 3
     assert {json.loads((f / "summary.json").read_text())["seed"] for f in folders} == {1, 2, 3}
     assert "6 runs: 6 finished already, 0 to make" in seqlab(*command).out
+
+
+def test_an_experiment_may_choose_where_its_runs_are_made(seqlab: Command, tmp_path: Path) -> None:
+    """The launcher is a choice like any other, of a file or of the command line."""
+    (tmp_path / "mine" / "experiment").mkdir(parents=True)
+    (tmp_path / "mine" / "experiment" / "here.yaml").write_text(
+        "# @package _global_\ndefaults:\n  - override /hydra/launcher: in_process\n"
+    )
+    command = ["train", "-m", "--config-dir", "mine", "experiment=here", "seed=1", "logger=none", *TINY]
+    assert "parameters, state" in seqlab(*command).out, "made in this process, which shows what it says"
+    assert "1 run: 1 finished already" in seqlab(*command, "hydra/launcher=local").out
 
 
 def test_times_and_sizes_are_said_as_people_say_them() -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from conftest import TINY, Command
 from seqlab import plugins
-from seqlab.runs import find
+from seqlab.ledger import find
 
 CELL = '''
 from torch import nn

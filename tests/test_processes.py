@@ -11,7 +11,7 @@ import torch
 from conftest import Command
 from exact import TEXT, WORDS
 from seqlab.checkpoints import LAST, read
-from seqlab.runs import find
+from seqlab.ledger import find
 
 SMALL = ["logger=none", "trainer=cpu", "cell.hidden_size=8", "trainer.max_epochs=2", "trainer.log_every_n_steps=1"]
 

@@ -1,4 +1,7 @@
-"""Exact resume: wherever a run is stopped, it ends with the same bits as if it had not been."""
+"""Exact resume: wherever a run is stopped, it ends with the same bits as if it had not been.
+
+Here from every third safe point, among them the beginning of an epoch; ``scripts/chaos`` takes them all.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ from seqlab.experiment import make
 def test_a_run_resumed_from_any_checkpoint_ends_with_the_same_bits(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Weights, optimizer, schedules, counters, metrics, logged rows, samples: from every safe point there is."""
+    """Weights, optimizer, schedules, counters, metrics, logged rows, samples."""
     straight = run_of(tmp_path / "straight", *CONFIGURATIONS[name], "callbacks.resume.every=1000")
     make(straight)
     run = run_of(tmp_path / "saving", *CONFIGURATIONS[name])
@@ -22,7 +25,7 @@ def test_a_run_resumed_from_any_checkpoint_ends_with_the_same_bits(
     expected = result_of(straight)
     assert list(differences(expected, result_of(run))) == [], "taking checkpoints changes the run"
     assert len(copies) > 2
-    for step, copy in copies:
+    for step, copy in (*copies[::3], copies[-1]):
         again, _ = resumed(copy)
         assert list(differences(expected, result_of(again))) == [], f"resumed from step {step}"
 
@@ -31,13 +34,13 @@ def test_a_run_resumed_from_any_checkpoint_ends_with_the_same_bits(
 def test_a_resume_of_a_resume_ends_with_the_same_bits(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """From every checkpoint that a resumed run takes, for three of the checkpoints that it was resumed from."""
+    """From some of the checkpoints that a resumed run takes, for two of those that it was resumed from."""
     run = run_of(tmp_path / "run", *CONFIGURATIONS[name])
     copies = make_keeping(run, monkeypatch)
     expected = result_of(run)
-    for _, copy in (copies[0], copies[len(copies) // 2], copies[-2]):
+    for _, copy in (copies[0], copies[len(copies) // 2]):
         again, later = resumed(copy, monkeypatch)
         assert list(differences(expected, result_of(again))) == []
-        for step, copy_of_copy in later:
+        for step, copy_of_copy in later[::4]:
             third, _ = resumed(copy_of_copy)
             assert list(differences(expected, result_of(third))) == [], f"resumed again from step {step}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import signal
 import subprocess
@@ -14,7 +15,9 @@ import yaml
 
 from conftest import TINY, WILD, Command
 from seqlab.errors import OutputError, SeqlabError
-from seqlab.runs import Run, find, group_of, is_leased
+from seqlab.identity import group_of
+from seqlab.ledger import find, is_leased
+from seqlab.runs import Run
 
 
 def only_run(root: Path) -> Path:
@@ -209,6 +212,26 @@ def test_what_we_did_not_foresee_is_one_line_and_its_traceback_is_kept(train: Co
     assert "raise RuntimeError" in json.loads((only_run(tmp_path) / "summary.json").read_text())["traceback"]
 
 
+def test_a_run_that_somebody_finishes_meanwhile_is_not_made_again(
+    train: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the look at its folder and the lease, while the model is built."""
+    from seqlab import experiment
+
+    build = experiment.build
+
+    def slowly(run: Run) -> experiment.Built:
+        monkeypatch.setattr(experiment, "build", build)
+        experiment.make(run)
+        return build(run)
+
+    monkeypatch.setattr(experiment, "build", slowly)
+    answer = train()
+    assert answer.code == 0
+    assert answer.out.count(": finished, ") == 1
+    assert answer.out.count("finished already") == 1
+
+
 def test_a_lease_is_held_by_one_process_and_freed_when_it_dies(tmp_path: Path) -> None:
     """The kernel frees it, however the process ends."""
     run = Run({"id": "a-b-00000000-s1", "seed": 1, "runs_dir": str(tmp_path)})
@@ -226,6 +249,19 @@ def test_a_lease_is_held_by_one_process_and_freed_when_it_dies(tmp_path: Path) -
         other.kill()
     assert not is_leased(run.folder)
     with run.lease():
+        pass
+
+
+def test_a_file_system_without_locks_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A lock that outlives its process, or none, would lose runs or make them twice."""
+    run = Run({"id": "a-b-00000000-s1", "seed": 1, "runs_dir": str(tmp_path)})
+    run.prepare()
+
+    def no_locks(*_: object) -> None:
+        raise OSError(errno.ENOSYS, "Function not implemented")
+
+    monkeypatch.setattr("fcntl.flock", no_locks)
+    with pytest.raises(OutputError, match="cannot be locked"), run.lease():
         pass
 
 

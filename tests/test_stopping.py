@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 
 from exact import differences, result_of
-from seqlab.runs import Run, find, status
+from seqlab.ledger import find, status
+from seqlab.runs import Run
 
 LONG = [
     "train",

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
+import pytest
+
 from conftest import TINY, Command
-from seqlab.runs import find
+from seqlab.engines import local
+from seqlab.ledger import find
+from seqlab.runs import Run
 
 MOODY = """
 import os, sys
@@ -24,6 +30,18 @@ class Moody(nn.RNN):
             raise RuntimeError("not today")
         h, state = super().forward(x, state)
         return (h * float("nan") if self.mood == "diverges" and len(x) > 2 else h), state
+"""
+
+
+NOSY = """
+from pathlib import Path
+from torch import nn
+
+class Nosy(nn.RNN):
+    def __init__(self, input_size, hidden_size):
+        super().__init__(input_size, hidden_size, batch_first=True)
+        file = Path("mine/cell/nosy.yaml")
+        file.write_text(file.read_text().replace("hidden_size: 4", "hidden_size: 99"))
 """
 
 
@@ -83,7 +101,7 @@ def test_a_diverged_sweep_exits_three(seqlab: Command, tmp_path: Path) -> None:
 
 def test_sweeps_by_hydras_own_launcher_work_too(seqlab: Command, tmp_path: Path) -> None:
     """Identity and skipping live in the job, so they hold under every launcher."""
-    sweep = ["train", "-m", "hydra/launcher=basic", "seed=1,2", "logger=none", *TINY]
+    sweep = ["train", "-m", "hydra/launcher=in_process", "seed=1,2", "logger=none", *TINY]
     assert seqlab(*sweep).code == 0
     assert len(find([tmp_path / "runs"])) == 2
     assert seqlab(*sweep).out.count("finished already") == 2
@@ -99,3 +117,49 @@ def test_resume_makes_a_prepared_run_and_leaves_a_finished_one(train: Command, s
     assert seqlab("resume", str(folder)).code == 0
     assert json.loads((folder / "summary.json").read_text())["test"] == result
     assert "finished already" in seqlab("resume", str(folder)).out
+
+
+@pytest.mark.parametrize("workers", ["0", "-1", "2.5", "many"])
+def test_a_number_of_workers_that_cannot_be_is_refused(seqlab: Command, tmp_path: Path, workers: str) -> None:
+    """In one line, before anything is prepared."""
+    answer = seqlab("train", "-m", "seed=1", f"hydra.launcher.workers={workers}", "logger=none", *TINY)
+    assert answer.code == 2
+    assert f"hydra.launcher.workers: got {workers}; expected an integer of at least 1" in answer.err
+    assert not (tmp_path / "runs").exists()
+
+
+def test_workers_share_the_cards_and_no_run_sees_another_card(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One run per GPU by default; where more are asked for, they take turns."""
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2,5")
+    assert local.gpus() == ["2", "5"]
+    run = Run({"threads": 1})
+    assert local._environment(run, ["5"])["CUDA_VISIBLE_DEVICES"] == "5"
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    assert local.gpus() == []
+
+
+def test_the_configurations_of_a_sweep_are_frozen_when_it_starts(seqlab: Command, tmp_path: Path) -> None:
+    """All folders are there before the first run starts, and what is edited later makes no difference to them."""
+    cell = tmp_path / "mine" / "cell"
+    cell.mkdir(parents=True)
+    (tmp_path / "mine" / "nosy.py").write_text(NOSY)
+    (cell / "nosy.yaml").write_text("_target_: nosy.Nosy\n_partial_: true\nhidden_size: 4\n")
+    sweep = ["train", "-m", "--config-dir", "mine", "cell=nosy", "seed=1,2,3", "logger=none", "trainer=cpu"]
+    answer = seqlab(*sweep, *[word for word in TINY if "hidden_size" not in word], "hydra.launcher.workers=1")
+    assert answer.code == 0, answer.err
+    assert "hidden_size: 99" in (cell / "nosy.yaml").read_text(), "a run edits the file that it is made of"
+    folders = find([tmp_path / "runs"])
+    assert len(folders) == 3
+    assert all("hidden_size: 4\n" in (folder / "config.yaml").read_text() for folder in folders)
+    assert len({json.loads((folder / "summary.json").read_text())["parameters"] for folder in folders}) == 1
+
+
+def test_a_run_that_another_sweep_is_making_is_waited_for(seqlab: Command, tmp_path: Path) -> None:
+    """It is not made twice, and it is not a failure."""
+    sweep = ["train", "-m", "seed=1,2", "logger=none", *TINY]
+    command = [sys.executable, "-m", "seqlab", *sweep]
+    others = [subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    told = [other.communicate()[0] for other in others]
+    assert [other.returncode for other in others] == [0, 0], told
+    for folder in find([tmp_path / "runs"]):
+        assert (folder / "log.txt").read_text().count(": finished, test/") == 1

@@ -12,7 +12,8 @@ import pytest
 
 from conftest import TINY, WILD, Command
 from seqlab import tracking
-from seqlab.runs import Run, find
+from seqlab.ledger import find
+from seqlab.runs import Run
 
 
 def inspect(file: Path) -> dict[str, Any]:

@@ -23,7 +23,8 @@ from omegaconf.errors import InterpolationResolutionError
 
 from seqlab import plugins
 from seqlab.errors import ConfigError, suggestion
-from seqlab.runs import Run, group_of
+from seqlab.identity import group_of
+from seqlab.runs import Run
 
 CONFIG_NAME = "train"
 SPINE = (*plugins.GROUPS[:-1], "seed", "threads", "runs_dir")

@@ -6,9 +6,10 @@ import logging
 import traceback
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import pytorch_lightning as pl
@@ -23,8 +24,9 @@ from seqlab import checkpoints, facts, processes, tracking
 from seqlab.cells import base as cells
 from seqlab.data.base import SequenceData
 from seqlab.errors import ConfigError, Diverged, Interrupted, Preempted, SeqlabError, by_exit_code
+from seqlab.ledger import NAMES
 from seqlab.plugins import make_importable
-from seqlab.runs import NAMES, Run
+from seqlab.runs import Run
 from seqlab.stopping import Stop, listening
 from seqlab.tasks.base import SequenceTask
 
@@ -70,20 +72,15 @@ def make(run: Run) -> Mapping[str, Any]:
 
 def _make(run: Run, stop: Stop) -> Mapping[str, Any]:
     """By this process, alone or as the first of several."""
-    with ExitStack() as held:
-        prepared = run.folder.is_dir()  # by a sweep, or by an earlier try
-        if prepared:
-            held.enter_context(_kept(run, stop))
+    built = None
+    if not run.folder.is_dir():  # else it was prepared by a sweep, or by an earlier try
+        built = build(run)
+        run.prepare()
+    with _kept(run, stop):
         if run.finished:
             return _finished_already(run)
-        if not prepared:
-            built = build(run)
-            run.prepare()
-            held.enter_context(_kept(run, stop))
         run.begin()
-        if prepared:
-            built = build(run)
-        return _train(run, built, stop)
+        return _train(run, built or build(run), stop)
 
 
 def _make_together(run: Run) -> Mapping[str, Any]:
@@ -264,7 +261,9 @@ def _kept(run: Run, stop: Stop) -> Iterator[None]:
             if stop.asked:  # also where a library has made another exception of it
                 stopped = error if isinstance(error, Interrupted | Preempted) else stop.error("stopped")
                 run.conclude(_ended(run, stopped))
-                raise type(stopped)(f"{run.id}: {stopped}. Go on with: seqlab resume {run.folder}") from None
+                raise type(stopped)(
+                    f"{run.id}: {stopped}. Go on with: seqlab resume {quote(str(run.folder))}"
+                ) from None
             if isinstance(error, SeqlabError):
                 run.conclude(_ended(run, error) | {"traceback": traceback.format_exc()})
                 raise

@@ -69,8 +69,8 @@ def _unknown_key(key: str, arguments: Sequence[str]) -> ConfigError:
         with initialize_config_dir(str(plugins.conf_dir()), version_base="1.3"):
             given = _dir_argument(arguments)
             extra = [f"hydra.searchpath=[{given.resolve().as_uri()}]"] if given else []
-            words = extra + [choice for choice in choices if "," not in choice]
-            known = compose(CONFIG_NAME, words, return_hydra_config=key.startswith("hydra."))
+            plain = extra + [choice for choice in choices if "," not in choice]
+            known = compose(CONFIG_NAME, plain, return_hydra_config=key.startswith("hydra."))
     except Exception:  # the choices are at fault too; the person will hear of them next
         return ConfigError(f"{key}: no such key.")
     parent = key.rpartition(".")[0]

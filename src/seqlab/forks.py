@@ -10,7 +10,8 @@ import shutil
 
 from seqlab import checkpoints
 from seqlab.errors import ConfigError
-from seqlab.runs import Run, group_of
+from seqlab.identity import group_of
+from seqlab.runs import Run
 
 FIXED = ("data", "cell", "model", "task", "optimizer")
 """The choices that a fork has in common with what it comes from, since its checkpoint is of their making."""

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rich.text import Text
 
-from seqlab.runs import STATES, Status, find, status
+from seqlab.ledger import STATES, Status, find, status
 from seqlab.terminal import WIDTH, Terminal, count, duration, table
 
 ROWS = 12

@@ -20,7 +20,8 @@ from pytorch_lightning.plugins.environments import (
 )
 
 from seqlab.errors import ConfigError, Interrupted, Preempted
-from seqlab.runs import NAMES, Run
+from seqlab.ledger import NAMES
+from seqlab.runs import Run
 
 OF_A_GROUP = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "GROUP_RANK", "MASTER_ADDR", "MASTER_PORT")
 """What torchrun tells its processes, and a process outside a group must not believe."""

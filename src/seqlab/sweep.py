@@ -15,7 +15,8 @@ from contextlib import contextmanager
 
 from seqlab.engines.base import Engine
 from seqlab.errors import Interrupted, Preempted, SweepFailed
-from seqlab.runs import Run, Status, is_leased
+from seqlab.ledger import Status, is_leased
+from seqlab.runs import Run
 from seqlab.stopping import listening
 from seqlab.terminal import count, duration
 

@@ -131,6 +131,18 @@ class DataTests(ABC):
                 assert torch.equal(a[0], b[0])
                 assert torch.equal(a[1], b[1])
 
+    def test_an_epoch_can_be_entered_at_any_batch(self) -> None:
+        """A run that goes on sees what it would have seen: the rest of its epoch, and no batch twice."""
+        whole = self._data()
+        whole.start = (1, 0)
+        batches = list(whole.train_dataloader())
+        for first in {1, len(batches) // 2, len(batches) - 1} - {0}:
+            entered = self._data()
+            entered.start = (1, first)
+            for a, b in zip(entered.train_dataloader(), batches[first:], strict=True):
+                assert torch.equal(a[0], b[0])
+                assert torch.equal(a[1], b[1])
+
     def test_splits_are_different_data(self) -> None:
         """No two splits start with the same batch."""
         data = self._data()

@@ -21,7 +21,8 @@ from seqlab.engines.base import Ending
 from seqlab.engines.slurm import Queued, Slurm
 from seqlab.errors import ConfigError
 from seqlab.experiment import make
-from seqlab.runs import Run, find
+from seqlab.ledger import find
+from seqlab.runs import Run
 
 LAB = Path(__file__).parents[3] / "shared" / "slurm_up.sh"
 """A script that brings up a whole Slurm on this machine."""

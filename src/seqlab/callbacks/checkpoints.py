@@ -114,9 +114,12 @@ class ExactResume(pl.Callback):
             self._put_back(trainer, self.restored)
             self.restored = None
         asked, due = self._agreed(trainer, self.stop.asked is not None, time.monotonic() - self.saved >= self.every)
-        if (asked or due) and _is_safe(trainer, batch_idx):
+        enterable, begun = isinstance(trainer.train_dataloader.sampler, Order), trainer.global_step > 0
+        at_a_step = batch_idx % trainer.accumulate_grad_batches == 0
+        safe = begun and at_a_step and (enterable or batch_idx == 0)
+        if (asked or due) and safe:
             self._save(trainer, pl_module)
-        if asked and (_is_safe(trainer, batch_idx) or trainer.fit_loop.epoch_loop.total_batch_idx == 0):
+        if asked and (safe or not begun or not enterable):
             self.stop.waits = False
             self.stop.heed(f"stopped at step {trainer.global_step}")
             raise SeqlabError(f"stopped at step {trainer.global_step} with another of its processes")
@@ -201,10 +204,3 @@ class ExactResume(pl.Callback):
 def _settings(groups: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """What an optimizer was set to, learning rates among it."""
     return [{name: value for name, value in group.items() if name != "params"} for group in groups]
-
-
-def _is_safe(trainer: Any, batch_idx: int) -> bool:
-    """Whether Lightning can restart from here: no gradient is half accumulated, and the data can be entered here."""
-    whole_step = batch_idx % trainer.accumulate_grad_batches == 0
-    begun = trainer.fit_loop.epoch_loop.total_batch_idx > 0
-    return begun and whole_step and (batch_idx == 0 or isinstance(trainer.train_dataloader.sampler, Order))

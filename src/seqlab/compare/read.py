@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from seqlab.runs import WITHOUT_EFFECT, Run, Status, find, what_counts
+from seqlab.identity import WITHOUT_EFFECT, what_counts
+from seqlab.ledger import Status, find
+from seqlab.runs import Run
 
 
 @dataclass(frozen=True)

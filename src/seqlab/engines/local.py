@@ -19,8 +19,14 @@ from pathlib import Path
 from typing import Any
 
 from seqlab import job
+from seqlab.config import Range
 from seqlab.engines.base import TICK, Ending, Engine
-from seqlab.runs import NAMES, Run
+from seqlab.errors import ConfigError
+from seqlab.ledger import NAMES
+from seqlab.runs import Run
+
+WORKERS = Range(int, 1, optional=True)
+"""How many there may be."""
 
 
 class Local(Engine):
@@ -28,18 +34,24 @@ class Local(Engine):
 
     Args:
         workers: how many processes at once; ``None`` for one per GPU, or one per core where there is no GPU.
+        tick: seconds after which it says that it has nothing to tell.
+
+    Raises:
+        ConfigError: no such number of workers.
     """
 
-    def __init__(self, workers: int | None = None):
-        self.workers = workers
+    def __init__(self, workers: int | None = None, tick: float = TICK):
+        if workers not in WORKERS:
+            raise ConfigError(f"hydra.launcher.workers: got {workers}; expected {WORKERS}.")
+        self.workers, self.tick = workers, tick
 
     def make(self, runs: Sequence[Run]) -> Iterator[Ending | None]:
         """One process per run; a run of several processes takes the room of as many."""
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload(["seqlab.experiment"])
         cards = gpus() if any(run.config["trainer"]["accelerator"] != "cpu" for run in runs) else []
-        free: list[str | None] = list(cards) if cards and self.workers is None else [None] * (self.workers or cores())
-        room = len(free)
+        room = self.workers or len(cards) or cores()
+        free: list[str | None] = [cards[i % len(cards)] if cards else None for i in range(room)]
         waiting = list(runs)
         live: dict[Any, tuple[Any, Run, list[str | None]]] = {}
         try:
@@ -50,7 +62,7 @@ class Local(Engine):
                     process = context.Process(target=_child, args=(run.folder.resolve(), _environment(run, places)))
                     process.start()
                     live[process.sentinel] = process, run, places
-                ended = wait(list(live), timeout=TICK)
+                ended = wait(list(live), timeout=self.tick)
                 if not ended:
                     yield None
                 for sentinel in ended:

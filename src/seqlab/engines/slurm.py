@@ -25,7 +25,8 @@ from typing import Any, NamedTuple
 from seqlab import job
 from seqlab.engines.base import TICK, Ending, Engine
 from seqlab.errors import ConfigError, Preempted, SeqlabError
-from seqlab.runs import NAMES, Run, is_leased
+from seqlab.ledger import NAMES, is_leased
+from seqlab.runs import Run
 from seqlab.stopping import SIGNALS, listening
 from seqlab.terminal import count
 

@@ -1,0 +1,1 @@
+"""Hyper-parameter search: trials that Optuna proposes, made of runs and judged by them, over several seeds."""
