@@ -170,6 +170,20 @@ def test_a_job_in_the_queue_is_not_submitted_again(fake: Fake, tmp_path: Path) -
 
 
 @needs_submitit
+def test_a_run_that_is_being_made_is_waited_for_if_a_job_makes_it(fake: Fake, tmp_path: Path) -> None:
+    """A job of an earlier command is this one's too; what somebody else makes is left to them."""
+    ours, theirs = (prepared(tmp_path / "runs", f"seed={seed}") for seed in (1, 2))
+    (ours.folder / ".slurm-job").write_text("5")
+    sbatch = fake("sbatch", "Submitted batch job 7")
+    fake("squeue", f"5|RUNNING|None|{tmp_path}/runs/.slurm/x.sh")
+    engine = Slurm()
+    assert engine.adopts
+    with ours.lease(), theirs.lease():
+        assert engine._submitted([ours, theirs]) == {"5": ours}
+    assert not sbatch.exists()
+
+
+@needs_submitit
 def test_a_job_that_left_no_word_is_told_with_what_slurm_knows(fake: Fake, tmp_path: Path) -> None:
     """Gone from the queue, or ended in a state that its run could not write down."""
     killed, gone = (prepared(tmp_path / "runs", f"seed={seed}") for seed in (1, 2))
