@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -11,7 +16,7 @@ import torch
 from conftest import Command
 from exact import TEXT, WORDS
 from seqlab.checkpoints import LAST, read
-from seqlab.ledger import find
+from seqlab.ledger import find, status
 
 SMALL = ["logger=none", "trainer=cpu", "cell.hidden_size=8", "trainer.max_epochs=2", "trainer.log_every_n_steps=1"]
 
@@ -66,3 +71,29 @@ def test_several_nodes_are_left_to_slurm(seqlab: Command) -> None:
     answer = seqlab("train", *SMALL, "trainer.num_nodes=2")
     assert answer.code == 2
     assert "hydra/launcher=slurm" in answer.err
+
+
+def test_processes_stop_together_whichever_is_asked(tmp_path: Path) -> None:
+    """A scheduler may tell one of them first; all are preempted at the same step, and go on to the same bits."""
+    words = ["train", *SMALL, "data.train_size=20000", "trainer.devices=2", "callbacks.resume.every=0.5"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "seqlab", *words], cwd=tmp_path, stderr=subprocess.PIPE, text=True
+    )
+    deadline = time.monotonic() + 90
+    while not list(tmp_path.rglob("last.ckpt")):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    ranks = subprocess.run(["pgrep", "-f", "resume runs/adding"], capture_output=True)
+    workers = [int(pid) for pid in ranks.stdout.split() if _rank(int(pid)) == "1"]
+    os.kill(workers[0], signal.SIGTERM)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 143, err
+    (folder,) = find([tmp_path / "runs"])
+    assert status(folder).state == "preempted"
+    assert "stopped at step" in err
+
+
+def _rank(pid: int) -> str | None:
+    """The number of a process in its group, as torchrun told it."""
+    variables = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+    return next((v.partition(b"=")[2].decode() for v in variables if v.startswith(b"RANK=")), None)

@@ -163,3 +163,11 @@ def test_a_run_that_another_sweep_is_making_is_waited_for(seqlab: Command, tmp_p
     assert [other.returncode for other in others] == [0, 0], told
     for folder in find([tmp_path / "runs"]):
         assert (folder / "log.txt").read_text().count(": finished, test/") == 1
+
+
+def test_a_launcher_without_a_sweep_is_refused(seqlab: Command, tmp_path: Path) -> None:
+    """Hydra would not use it and not say so: the run would be made here, and not on the cluster."""
+    answer = seqlab("train", "hydra/launcher=in_process", "logger=none", *TINY)
+    assert answer.code == 2
+    assert "hydra/launcher=in_process: says where the runs of a sweep are made. Add -m." in answer.err
+    assert not (tmp_path / "runs").exists()

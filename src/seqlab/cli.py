@@ -102,6 +102,9 @@ def _job(cfg: DictConfig) -> float | None:
     try:
         from seqlab.config import Origin, freeze
 
+        launcher = hydra.runtime.choices["hydra/launcher"]
+        if hydra.mode == RunMode.RUN and f"hydra/launcher={launcher}" in hydra.overrides.hydra:
+            raise ConfigError(f"hydra/launcher={launcher}: says where the runs of a sweep are made. Add -m.")
         run = freeze(cfg, Origin.of(cast("DictConfig", hydra)))
         from seqlab.experiment import make
 

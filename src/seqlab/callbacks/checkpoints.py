@@ -11,6 +11,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import random
+import signal
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -25,7 +26,6 @@ from torch import distributed
 
 from seqlab.checkpoints import LAST
 from seqlab.data.base import Order
-from seqlab.errors import SeqlabError
 from seqlab.runs import Run
 from seqlab.stopping import Stop
 
@@ -113,16 +113,15 @@ class ExactResume(pl.Callback):
         if self.restored:
             self._put_back(trainer, self.restored)
             self.restored = None
-        asked, due = self._agreed(trainer, self.stop.asked is not None, time.monotonic() - self.saved >= self.every)
+        asked, due = self._agreed(trainer, self.stop.asked or 0, time.monotonic() - self.saved >= self.every)
         enterable, begun = isinstance(trainer.train_dataloader.sampler, Order), trainer.global_step > 0
         at_a_step = batch_idx % trainer.accumulate_grad_batches == 0
         safe = begun and at_a_step and (enterable or batch_idx == 0)
         if (asked or due) and safe:
             self._save(trainer, pl_module)
         if asked and (safe or not begun or not enterable):
-            self.stop.waits = False
+            self.stop.waits, self.stop.asked = False, signal.Signals(asked)
             self.stop.heed(f"stopped at step {trainer.global_step}")
-            raise SeqlabError(f"stopped at step {trainer.global_step} with another of its processes")
         self._seed(trainer, pl_module, "train", trainer.fit_loop.epoch_loop.total_batch_idx)
 
     def on_validation_start(self, trainer: Any, pl_module: Any) -> None:
@@ -182,13 +181,13 @@ class ExactResume(pl.Callback):
             for group, setting in zip(optimizer.param_groups, settings, strict=True):
                 group.update(setting)
 
-    def _agreed(self, trainer: Any, *wishes: bool) -> list[bool]:
-        """What any of the run's processes wishes, all do."""
+    def _agreed(self, trainer: Any, *wishes: int) -> list[int]:
+        """What any of the run's processes wishes, all do: the signal that asked to stop, and whether to save."""
         if trainer.world_size == 1:
             return list(wishes)
         votes = torch.tensor(wishes, dtype=torch.int32, device=trainer.strategy.root_device)
         distributed.all_reduce(votes, distributed.ReduceOp.MAX)
-        return [bool(vote) for vote in votes]
+        return votes.tolist()
 
     def _seed(self, trainer: Any, pl_module: Any, *where: Any) -> None:
         """Random numbers as a function of the seed and the place, for whatever draws from the global generators."""
