@@ -60,7 +60,7 @@ class Stop:
             return
         self.asked = signal.Signals(number)
         if not self.waits:
-            raise self.error("stopped before it had begun")
+            raise self.error("stopped")
         log.info("%s: stopping after this step. A second Ctrl-C stops at once.", self.asked.name)
 
     def error(self, what: str) -> SeqlabError:
