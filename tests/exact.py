@@ -55,7 +55,12 @@ CONFIGURATIONS: dict[str, list[str]] = {
     "exponential": ["scheduler=exponential", "optimizer=rmsprop"],
     "plateau": ["scheduler=plateau", "scheduler.scheduler.patience=0", "optimizer.lr=0.5"],
     "plateau by step": ["scheduler=plateau", "scheduler.interval=step", "scheduler.monitor=train/loss"],
-    "early stopping fires": ["callbacks=early_stopping", "callbacks.early_stopping.patience=1", "optimizer.lr=1.0"],
+    "early stopping fires": [
+        "callbacks=early_stopping",
+        "callbacks.early_stopping.patience=1",
+        "optimizer.lr=1.0",
+        "trainer.max_epochs=6",
+    ],
     "early stopping waits": ["callbacks=early_stopping", "callbacks.early_stopping.patience=9"],
     "validation inside an epoch": ["trainer.val_check_interval=3"],
     "validation after each batch": ["trainer.val_check_interval=1", "callbacks=early_stopping"],
