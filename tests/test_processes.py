@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -16,6 +17,7 @@ import torch
 from conftest import Command
 from exact import TEXT, WORDS
 from seqlab.checkpoints import LAST, read
+from seqlab.data.adding import Adding
 from seqlab.ledger import find, status
 
 SMALL = ["logger=none", "trainer=cpu", "cell.hidden_size=8", "trainer.max_epochs=2", "trainer.log_every_n_steps=1"]
@@ -44,6 +46,20 @@ def test_two_processes_learn_what_one_learns(seqlab: Command, tmp_path: Path, da
         assert two["test"] == pytest.approx(one["test"], rel=1e-4)
         rows = [(folder / "metrics.csv").read_text().count("\n") for folder in (folder, tmp_path / "one" / folder.name)]
         assert rows[0] == rows[1]
+
+
+def test_each_process_takes_its_own_rows_of_a_batch() -> None:
+    """Together they are the whole batch, and no row is taken twice."""
+    data = Adding(length=4, batch_size=10, train_size=20, val_size=4, test_size=4, seed=1)
+    data.setup()
+    batch = next(iter(data.train_dataloader()))
+    shares = []
+    for rank in range(3):
+        data.trainer = SimpleNamespace(world_size=3, global_rank=rank)  # type: ignore[assignment]
+        shares.append(data.on_before_batch_transfer(batch, 0))
+    assert [len(x) for x, _ in shares] == [4, 3, 3]
+    assert torch.equal(torch.cat([x for x, _ in shares]), batch[0])
+    assert torch.equal(torch.cat([y for _, y in shares]), batch[1])
 
 
 def test_two_processes_go_on_with_what_two_began_and_one_does_not(seqlab: Command, tmp_path: Path) -> None:
