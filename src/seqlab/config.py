@@ -181,7 +181,7 @@ class Jobs:
             config = self.loader.load_sweep_config(self.sweep, list(overrides))
             self.composed[alike] = without_hydra(config), Origin.of(config.hydra)
         config, origin = self.composed[alike]
-        config = copy.deepcopy(config)
+        config = copy.deepcopy(config)  # a mapping is merged, and must not reach the next job
         for override in values:
             OmegaConf.update(config, override.key_or_group, override.value(), merge=True)
         return freeze(config, replace(origin, overrides=tuple(overrides)))
