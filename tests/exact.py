@@ -84,6 +84,10 @@ def run_of(root: Path, *overrides: str) -> Run:
     return composed([*TINY, *words, f"runs_dir={root}"])
 
 
+ROWS = ("metrics.csv", "samples.jsonl")
+"""The files that a run appends to."""
+
+
 def state_of(checkpoint: Path) -> dict[str, Any]:
     """All that a checkpoint holds but the time that it took."""
     loaded = read(checkpoint)
@@ -95,11 +99,7 @@ def result_of(run: Run) -> dict[str, Any]:
     """What a run left that must not depend on how often it was stopped."""
     summary = run.status.summary
     facts = {key: summary[key] for key in ("status", "best", "test", "steps", "epochs", "fingerprint")}
-    files = {
-        name: (run.folder / name).read_text()
-        for name in ("metrics.csv", "samples.jsonl")
-        if (run.folder / name).exists()
-    }
+    files = {name: (run.folder / name).read_text() for name in ROWS if (run.folder / name).exists()}
     return {
         **facts,
         **files,
@@ -141,6 +141,15 @@ def make_keeping(run: Run, monkeypatch: Any) -> list[tuple[int, Path]]:
     make(run)
     monkeypatch.setattr(ExactResume, "_save", save)
     return copies
+
+
+def killed_late(copy: Path, run: Run) -> None:
+    """Let a copy have the rows of the whole run, as if its process had been killed long after its checkpoint."""
+    for name in ROWS:
+        if (run.folder / name).exists():
+            shutil.copyfile(run.folder / name, copy / name)
+    with (copy / ROWS[0]).open("a") as file:
+        file.write("2,1")  # the last of them cut short
 
 
 def resumed(copy: Path, keeping: Any = None) -> tuple[Run, Sequence[tuple[int, Path]]]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from exact import CHAINED, CONFIGURATIONS, differences, make_keeping, result_of, resumed, run_of
+from exact import CHAINED, CONFIGURATIONS, differences, killed_late, make_keeping, result_of, resumed, run_of
 from seqlab.experiment import make
 
 
@@ -26,6 +26,7 @@ def test_a_run_resumed_from_any_checkpoint_ends_with_the_same_bits(
     assert list(differences(expected, result_of(run))) == [], "taking checkpoints changes the run"
     assert len(copies) > 2
     for step, copy in (*copies[::3], copies[-1]):
+        killed_late(copy, run)
         again, _ = resumed(copy)
         assert list(differences(expected, result_of(again))) == [], f"resumed from step {step}"
 
