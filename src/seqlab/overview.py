@@ -36,14 +36,16 @@ def show(paths: Sequence[Path], everything: bool = False) -> None:
     shown = table()
     wide = console.width >= WIDTH
     shown.add_column("run", no_wrap=True, min_width=20)
-    shown.add_column("state", no_wrap=True)
-    for name in ("age", "done", "left") if wide else ("age", "done"):
-        shown.add_column(name, justify="right", no_wrap=True)
-    shown.add_column("what", no_wrap=True, overflow="ellipsis")
+    shown.add_column("state", no_wrap=True, min_width=max(map(len, (one.state for one in statuses))))
+    for name in ("age", "done", "left") if wide else ("done",):
+        shown.add_column(name, justify="right", no_wrap=True, min_width=0 if wide else len("100 %"))
+    if wide:
+        shown.add_column("what", no_wrap=True, overflow="ellipsis")
     for state in ORDER:
         those = sorted((s for s in statuses if s.state == state), key=lambda s: -s.changed)
         for one in those if everything else those[:ROWS]:
-            shown.add_row(*_row(one, now, wide), style=STYLES.get(state))
+            cells = _row(one, now)
+            shown.add_row(*cells if wide else (cells[0], cells[1], cells[3]), style=STYLES.get(state))
         if len(those) > ROWS and not everything:
             shown.add_row(f"… {len(those) - ROWS:,} more", state, style="dim")
     console.print(shown)
@@ -69,12 +71,13 @@ def time_left(statuses: Sequence[Status], now: float) -> float | None:
     return (sum(known) + waiting * sum(lengths) / len(lengths)) / len(running)
 
 
-def _row(one: Status, now: float, wide: bool) -> list[str | Text]:
+def _row(one: Status, now: float) -> list[str | Text]:
+    """What is told of one run: its name, state, age, share done, time left, and what came of it or why not."""
     done = "" if one.share is None else f"{100 * one.share:.0f} %"
     left = one.left(now)
     what = one.cause
     if one.state == "finished":
         name = f"test/{one.summary['metric']['name']}"
         what = f"{name} {one.summary['test'].get(name, float('nan')):.4g}"
-    times = [duration(max(0.0, now - one.changed)), done, *([duration(left) if left is not None else ""] * wide)]
-    return [one.id, one.state, *times, Text(what.splitlines()[0] if what else "")]
+    age, rest = duration(max(0.0, now - one.changed)), "" if left is None else duration(left)
+    return [one.id, one.state, age, done, rest, Text(what.splitlines()[0] if what else "")]
