@@ -104,6 +104,22 @@ def test_a_fork_is_another_run_that_begins_where_one_stopped(train: Command, seq
     assert "finished already" in seqlab(*command).out
 
 
+def test_a_fork_that_was_killed_while_it_was_made_is_made_whole(
+    train: Command, seqlab: Command, tmp_path: Path
+) -> None:
+    """Its folder alone is not enough: without the checkpoint it would begin from nothing under a fork's name."""
+    assert train().code == 0
+    (parent,) = find([tmp_path / "runs"])
+    command = ["resume", str(parent), "--fork", "trainer.max_epochs=3"]
+    assert seqlab(*command).code == 0
+    (child,) = [folder for folder in find([tmp_path / "runs"]) if folder != parent]
+    for file in ("summary.json", *(f"checkpoints/{file.name}" for file in (child / "checkpoints").iterdir())):
+        (child / file).unlink()
+    answer = seqlab(*command)
+    assert answer.code == 0, answer.err
+    assert "goes on from step 2" in answer.out
+
+
 def test_a_fork_goes_on_under_other_facts(train: Command, seqlab: Command, tmp_path: Path) -> None:
     """That is what it is for: the same values on another machine, under another name."""
     folder = begun(train, tmp_path)

@@ -35,10 +35,8 @@ class CheckpointFiles(TorchCheckpointIO):
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
         """Write a checkpoint, or keep it until that is possible."""
-        content = io.BytesIO()
-        torch.save(checkpoint, content)
         self.waiting.pop(Path(path), None)
-        self.waiting[Path(path)] = content.getvalue()
+        self.waiting[Path(path)] = _written(checkpoint)
         self.write()
 
     def write(self) -> None:
@@ -87,9 +85,13 @@ def write(path: Path, checkpoint: Mapping[str, Any]) -> None:
     Raises:
         OSError: it cannot be written.
     """
+    durable.write(path, _written(checkpoint))
+
+
+def _written(checkpoint: Mapping[str, Any]) -> bytes:
     content = io.BytesIO()
     torch.save(dict(checkpoint), content)
-    durable.write(path, content.getvalue())
+    return content.getvalue()
 
 
 def newest(folder: Path) -> Path | None:

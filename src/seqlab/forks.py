@@ -34,14 +34,14 @@ def fork(parent: Run, other: Run) -> Run:
     group = group_of(origin, choices["data"], choices["cell"])
     config = {**other.config, "id": f"{group}-s{other.config['seed']}", "group": group, "forked_from": parent.id}
     child = Run(config, other.overrides)
-    if child.folder.exists():
+    kept = child.folder / "checkpoints"
+    if (kept / checkpoints.LAST).exists():  # written last; without it the fork was killed while it was made
         return child
     last = checkpoints.newest(parent.folder / "checkpoints")
     if last is None:
         raise ConfigError(f"{parent.folder}: has no checkpoint to go on from. Make a run with 'seqlab train'.")
     child.prepare()
-    kept = child.folder / "checkpoints"
-    kept.mkdir()
+    kept.mkdir(exist_ok=True)
     for name in ("metrics.csv", "samples.jsonl", f"checkpoints/{checkpoints.BEST}"):
         if (parent.folder / name).exists():
             shutil.copyfile(parent.folder / name, child.folder / name)
