@@ -96,6 +96,15 @@ def test_a_dry_run_of_what_cannot_run_says_why(seqlab: Command) -> None:
     assert answer.err.count("\n") == 1
 
 
+def test_a_launcher_that_cannot_rehearse_says_so(seqlab: Command) -> None:
+    """Hydra's own know nothing of it."""
+    answer = seqlab("train", "-m", "hydra/launcher=in_process", "seed=1", "logger=none", *TINY, "--dry-run")
+    assert answer.code == 2
+    assert answer.err == (
+        "seqlab: --dry-run: this launcher is Hydra's own and cannot. Leave hydra/launcher away for that.\n"
+    )
+
+
 def test_a_sweep_may_be_a_file(seqlab: Command, tmp_path: Path) -> None:
     """It runs without -m, what is given on the command line wins, and the same again finds it finished."""
     command = ["train", "experiment=adding_sweep", "logger=none", *TINY, "cell=rnn,gru"]

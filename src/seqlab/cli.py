@@ -75,7 +75,7 @@ def train(arguments: Sequence[str], program: str = "seqlab train") -> None:
 
     if "--dry-run" in arguments:
         arguments = [word for word in arguments if word not in ("--dry-run", "-m", "--multirun")]
-        arguments = ["-m", *arguments, "++hydra.launcher.dry_run=true"]
+        arguments = ["-m", *arguments, "hydra.launcher.dry_run=true"]
     if "--detach" in arguments:
         arguments = [word for word in arguments if word not in ("--detach", "-m", "--multirun")]
         arguments = ["-m", *arguments, "hydra.launcher.detach=true"]

@@ -45,6 +45,8 @@ def explain(error: Exception, arguments: Sequence[str]) -> InputError:
     unknown = re.search(r"Could not (?:override|append to|delete)[^']*'([^']+)'", text)
     if unknown and unknown[1] == "hydra.launcher.detach":
         return ConfigError("--detach: runs of this launcher end with the command. Those of hydra/launcher=slurm go on.")
+    if unknown and unknown[1] == "hydra.launcher.dry_run":
+        return ConfigError("--dry-run: this launcher is Hydra's own and cannot. Leave hydra/launcher away for that.")
     if unknown:
         return _unknown_key(unknown[1], arguments)
     if isinstance(error, ConfigCompositionException | OmegaConfBaseException):
