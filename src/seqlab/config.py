@@ -27,7 +27,7 @@ from seqlab.identity import group_of
 from seqlab.runs import Run
 
 CONFIG_NAME = "train"
-SPINE = (*plugins.GROUPS[:-1], "seed", "threads", "runs_dir")
+SPINE = (*plugins.GROUPS[:-1], "published", "seed", "threads", "runs_dir")
 """The keys at the root of a configuration."""
 
 
@@ -62,6 +62,8 @@ RANGES = {
     "threads": Range(int, 1),
     "data.batch_size": Range(int, 1),
     "data.length": Range(int, 1),
+    "data.test_length": Range(int, 1, optional=True),
+    "data.eval_batch_size": Range(int, 1, optional=True),
     "data.train_size": Range(int, 1),
     "data.val_size": Range(int, 1),
     "data.test_size": Range(int, 1),
@@ -263,8 +265,13 @@ def _check_ranges(resolved: dict[str, Any]) -> None:
     for key, allowed in RANGES.items():
         section, _, name = key.rpartition(".")
         values = resolved[section] if section else resolved
-        if name in values and values[name] not in allowed:
-            raise ConfigError(f"{key}: got {_written(values[name])}; expected {allowed}.")
+        for value in _each(values[name]) if name in values else []:
+            if value not in allowed:
+                raise ConfigError(f"{key}: got {_written(value)}; expected {allowed}.")
+
+
+def _each(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
 
 
 def _check_targets(resolved: dict[str, Any], chosen: Mapping[str, str | None]) -> None:

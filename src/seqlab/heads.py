@@ -21,17 +21,18 @@ from seqlab.spec import IGNORE
 
 
 class Readout(nn.Module):
-    """z = V h, with a bias c by option; drawn from U(−1/√H, 1/√H).
+    """z = V h, with a bias c by option; V is drawn from U(−init, init).
 
     Args:
         hidden_size: H.
         size: K logits, or D reals.
         bias: whether there is a c.
+        init: the bound; ``None`` for 1/√H.
     """
 
-    def __init__(self, hidden_size: int, size: int, bias: bool):
+    def __init__(self, hidden_size: int, size: int, bias: bool, init: float | None = None):
         super().__init__()
-        bound = 1 / math.sqrt(hidden_size)
+        bound = 1 / math.sqrt(hidden_size) if init is None else init
         self.V = nn.Parameter(torch.empty(size, hidden_size).uniform_(-bound, bound))
         self.c = nn.Parameter(torch.zeros(size)) if bias else None
 

@@ -13,6 +13,7 @@ from typing import Any
 
 WITHOUT_EFFECT = (
     "seed",  # it is the last part of the id
+    "published",
     "runs_dir",
     "threads",
     "logger",

@@ -122,10 +122,11 @@ def options(group: str, config_dir: Path | None = None) -> dict[str, Option]:
     """All options of a config group, by name."""
     found: dict[str, Option] = {}
     for provider, folder in folders(config_dir).items():
-        for file in sorted((folder / group).glob("*.yaml")):
-            before = found.get(file.stem)
+        for file in sorted((folder / group).rglob("*.yaml")):
+            name = file.relative_to(folder / group).with_suffix("").as_posix()
+            before = found.get(name)
             providers = (*before.providers, provider) if before else (provider,)
-            found[file.stem] = Option(file.stem, providers, before.file if before else file)
+            found[name] = Option(name, providers, before.file if before else file)
     return dict(sorted(found.items()))
 
 

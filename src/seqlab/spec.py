@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 IGNORE = -100
 """The target at a position where no prediction is asked for (PyTorch's own ``ignore_index``)."""
@@ -18,11 +21,13 @@ class Tokens:
         size: K, the size of the vocabulary.
         symbols: how each token is written, in the order of their ids; empty where they have no text.
         separator: what stands between two written symbols.
+        blank: the token that says nothing, where there is one: to predict it costs, but it is no answer.
     """
 
     size: int
     symbols: tuple[str, ...] = ()
     separator: str = ""
+    blank: int | None = None
 
     def write(self, ids: list[int]) -> str:
         """The text of a sequence of token ids; ids that no prediction was asked for are left out."""
@@ -69,6 +74,40 @@ class Metric:
     unit: str
 
 
+Judge = Callable[["Tensor", "Tensor", "Tensor"], "Tensor"]
+"""From inputs, outputs and targets, which of B sequences are answered right (B,).
+
+Outputs and targets are vectors of the same shape, one-hot for symbols and classes; a target that does not count is NaN.
+"""
+
+
+def within(tolerance: float) -> Judge:
+    """A sequence is right where the absolute error of every output that counts is below ``tolerance``."""
+
+    def right(_: Tensor, outputs: Tensor, targets: Tensor) -> Tensor:
+        return ~((outputs - targets).abs() >= tolerance).flatten(1).any(1)
+
+    return right
+
+
+@dataclass(frozen=True)
+class Criterion:
+    """When a published experiment counts as solved: enough sequences in a row are answered right.
+
+    Attributes:
+        name: as it is reported: ``success``, ``st1``.
+        last: how many of the last training sequences are looked at, each judged before it is learned from; ``None``
+            for the whole validation set.
+        wrong: how many of them may be wrong.
+        error: what their mean absolute error must be below.
+    """
+
+    name: str
+    last: int | None = None
+    wrong: int = 0
+    error: float = float("inf")
+
+
 @dataclass(frozen=True)
 class DataSpec:
     """What a data set announces before a model is built.
@@ -81,6 +120,9 @@ class DataSpec:
         references: what the main metric is on the test split for predictors that need no training, by name:
             ``chance`` (knows only the targets' law), ``best`` (the floor, where it is known), and naive forecasts.
         carried: whether a batch continues the one before it, so that the hidden state is carried over.
+        by_length: whether the test sequences have many lengths, so that the main metric is also told for each.
+        right: which sequences are answered right, where the published experiment says so.
+        criteria: when it counts as solved; training ends when all are met.
     """
 
     inputs: Kind
@@ -89,3 +131,6 @@ class DataSpec:
     metric: Metric
     references: Mapping[str, float] = field(default_factory=dict)
     carried: bool = False
+    by_length: bool = False
+    right: Judge | None = None
+    criteria: tuple[Criterion, ...] = ()

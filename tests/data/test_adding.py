@@ -25,7 +25,7 @@ class TestAdding(DataTests):
 
 def test_two_marks_one_in_each_half_and_their_sum() -> None:
     """Values in [0, 1]; exactly one mark per half; the target is the sum of the marked values."""
-    x, y = adding(length=31).draw(np.random.default_rng(0), 500)
+    x, y = adding(length=31).draw(np.random.default_rng(0), 500, 31)
     values, marks = x[..., 0], x[..., 1]
     assert 0 <= values.min() <= values.max() <= 1
     assert torch.equal(marks[:, :15].sum(1), torch.ones(500))
@@ -37,7 +37,7 @@ def test_the_constant_one_scores_a_sixth() -> None:
     """The chance line is 1/6, not the 0.1767 that is sometimes quoted."""
     data = adding(test_size=100_000)
     data.setup()
-    _, y = data.draw(np.random.default_rng(0), 200_000)
+    _, y = data.draw(np.random.default_rng(0), 200_000, 20)
     assert data.spec.references["chance"] == 1 / 6
     assert ((y - 1) ** 2).mean().item() == pytest.approx(1 / 6, abs=2e-3)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from seqlab.data.base import Batch, GeneratedData
+from seqlab.data.base import Batch, GeneratedData, Split
 from seqlab.errors import DataError
 from seqlab.spec import DataSpec, Metric, Reals
 
@@ -45,12 +45,16 @@ class Adding(GeneratedData):
             references={"chance": 1 / 6, "best": 0.0},
         )
 
-    def draw(self, rng: np.random.Generator, size: int) -> Batch:
+    def lengths(self, split: Split) -> tuple[int, int]:
+        """T, always."""
+        return self.length, self.length
+
+    def draw(self, rng: np.random.Generator, size: int, length: int) -> Batch:
         """Inputs (size, T, 2) and targets (size, 1)."""
-        half, row = self.length // 2, np.arange(size)
-        x = np.zeros((size, self.length, 2), dtype=np.float32)
-        x[:, :, 0] = rng.random((size, self.length), dtype=np.float32)
+        half, row = length // 2, np.arange(size)
+        x = np.zeros((size, length, 2), dtype=np.float32)
+        x[:, :, 0] = rng.random((size, length), dtype=np.float32)
         x[row, rng.integers(0, half, size), 1] = 1
-        x[row, rng.integers(half, self.length, size), 1] = 1
+        x[row, rng.integers(half, length, size), 1] = 1
         target = (x[:, :, 0] * x[:, :, 1]).sum(1, keepdims=True)
         return torch.from_numpy(x), torch.from_numpy(target)

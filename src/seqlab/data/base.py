@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Literal, get_args
 
@@ -174,19 +174,30 @@ class _Drawn(Dataset[Batch]):
 
     def __init__(self, data: GeneratedData, split: Split):
         self.data, self.split, self.size = data, split, data.sizes[split]
+        self.batch_size = data.batch_size if split == "train" else data.eval_batch_size
 
     def __len__(self) -> int:
-        return -(-self.size // self.data.batch_size)
+        return -(-self.size // self.batch_size)
 
     def __getitem__(self, index: int) -> Batch:
-        whole = self.data.batch_size
-        size = whole if self.split == "train" else min(whole, self.size - index * whole)
-        seed = self.data.seed if self.split == "train" else 0
-        return self.data.draw(np.random.default_rng([SPLITS.index(self.split), seed, index]), size)
+        trains, n = self.split == "train", self.batch_size
+        size = n if trains else min(n, self.size - index * n)
+        rng = np.random.default_rng([SPLITS.index(self.split), self.data.seed if trains else 0, index])
+        return self.data.draw(rng, size, self._length(index, rng))
+
+    def _length(self, index: int, rng: np.random.Generator) -> int:
+        shortest, longest = self.data.lengths(self.split)
+        lengths = range(shortest, longest + 1)
+        if len(lengths) == 1 or self.split != "train":
+            return lengths[index * len(lengths) // len(self) % len(lengths)]
+        return int(rng.integers(shortest, longest + 1))
 
 
 class GeneratedData(SequenceData):
     """Sequences drawn from a law: training never sees one twice, and all seeds share one validation and one test set.
+
+    Where lengths vary, all sequences of a batch have the same: a training batch a random one, and the batches of
+    validation and test go evenly through all of them.
 
     Args:
         batch_size: B.
@@ -195,20 +206,35 @@ class GeneratedData(SequenceData):
         test_size: sequences in the test set.
         seed: of the training stream.
         workers: as ``SequenceData`` has them.
+        eval_batch_size: sequences per batch of validation and test; ``None`` for B.
     """
 
-    def __init__(self, batch_size: int, train_size: int, val_size: int, test_size: int, seed: int, workers: int = 0):
+    def __init__(
+        self,
+        batch_size: int,
+        train_size: int,
+        val_size: int,
+        test_size: int,
+        seed: int,
+        workers: int = 0,
+        eval_batch_size: int | None = None,
+    ):
         super().__init__(batch_size, workers)
         self.sizes: dict[Split, int] = {"train": train_size, "val": val_size, "test": test_size}
         self.seed = seed
+        self.eval_batch_size = eval_batch_size or batch_size
 
     @abstractmethod
     def describe(self) -> DataSpec:
         """The spec of the law."""
 
     @abstractmethod
-    def draw(self, rng: np.random.Generator, size: int) -> Batch:
-        """``size`` sequences and their targets, all randomness from ``rng``."""
+    def lengths(self, split: Split) -> tuple[int, int]:
+        """The shortest and the longest length of a split's sequences; all between are as likely."""
+
+    @abstractmethod
+    def draw(self, rng: np.random.Generator, size: int, length: int) -> Batch:
+        """``size`` sequences of a length and their targets, all randomness from ``rng``."""
 
     def load(self) -> None:
         """Check the sizes and draw one batch for the fingerprint."""
@@ -218,7 +244,7 @@ class GeneratedData(SequenceData):
                 "so an epoch would have no batch. Lower the one or raise the other."
             )
         self.spec = self.describe()
-        inputs, targets = self.draw(np.random.default_rng(0), 8)
+        inputs, targets = self.draw(np.random.default_rng(0), 8, self.lengths("train")[0])
         self.fingerprint = fingerprint(inputs.numpy(), targets.numpy())
 
     def batches(self, split: Split) -> Dataset[Batch]:
@@ -279,6 +305,20 @@ class ArrayData(SequenceData):
     def order(self) -> Order:
         """Another order of the sequences in each epoch."""
         return Shuffled(len(self.held["train"][0]), self.batch_size, self.seed)
+
+
+def span(key: str, length: int | Sequence[int], least: int) -> tuple[int, int]:
+    """A length, or the bounds of lengths, as the shortest and the longest.
+
+    Raises:
+        DataError: it is neither, or shorter than ``least``.
+    """
+    match length:
+        case int(only) if only >= least:
+            return only, only
+        case [int(shortest), int(longest)] if least <= shortest <= longest:
+            return shortest, longest
+    raise DataError(f"{key}={length}: expected a length of at least {least}, or [shortest, longest].")
 
 
 def fingerprint(*parts: np.ndarray | bytes) -> str:

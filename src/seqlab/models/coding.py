@@ -35,6 +35,9 @@ class Coded(nn.Module):
         make_cell: builds the cell for an input size.
         embedding_size: the size of a learned vector per token; ``None`` for one-hot tokens.
 
+    Attributes:
+        input_size: the size of a coded input.
+
     Raises:
         ConfigError: an embedding is asked for inputs that are not tokens.
     """
@@ -45,8 +48,8 @@ class Coded(nn.Module):
             raise ConfigError(
                 f"model.embedding_size={embedding_size}: the inputs are real-valued; only tokens are embedded."
             )
-        input_size = embedding_size or inputs.size
-        self.cell: Any = make_cell(input_size)
+        self.input_size = embedding_size or inputs.size
+        self.cell: Any = make_cell(self.input_size)
         self.code: nn.Module = nn.Identity()
         if embedding_size:
             self.code = nn.Embedding(inputs.size, embedding_size)
@@ -56,3 +59,8 @@ class Coded(nn.Module):
     def forward(self, x: Tensor, state: object = None) -> tuple[Tensor, object]:
         """Hidden states (B, T, H) and the state after the last step."""
         return self.cell(self.code(x), state)
+
+    def vectors(self, x: Tensor) -> Tensor:
+        """The inputs as vectors (B, T, input_size), also where the cell takes token ids."""
+        coded = self.code(x)
+        return coded if coded.is_floating_point() else F.one_hot(coded, self.input_size).float()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
 from seqlab.cells.base import MakeCell, State
@@ -13,20 +14,36 @@ from seqlab.spec import DataSpec
 class SequenceModel(nn.Module):
     """x → code → cell → readout.
 
+    The readout may see the inputs beside the hidden states, as nets do whose layers are fed by all layers below.
+
     Args:
         spec: the data's kinds and sizes, and where its loss counts.
         cell: builds the cell for an input size.
         embedding_size: the size of a learned vector per token; ``None`` for one-hot tokens.
         bias: whether the readout has a bias.
+        skip: whether the readout also sees the coded inputs.
+        init: the readout's weights are drawn from U(−init, init); ``None`` for U(−1/√H, 1/√H).
     """
 
-    def __init__(self, spec: DataSpec, cell: MakeCell, embedding_size: int | None = None, bias: bool = True):
+    def __init__(
+        self,
+        spec: DataSpec,
+        cell: MakeCell,
+        embedding_size: int | None = None,
+        bias: bool = True,
+        skip: bool = False,
+        init: float | None = None,
+    ):
         super().__init__()
         self.coded = Coded(spec.inputs, cell, embedding_size)
-        self.readout = Readout(self.coded.cell.hidden_size, spec.targets.size, bias)
+        self.skip = skip
+        seen = self.coded.cell.hidden_size + skip * self.coded.input_size
+        self.readout = Readout(seen, spec.targets.size, bias, init)
         self.at_last = spec.loss_at == "last"
 
     def forward(self, x: Tensor, state: State = None) -> tuple[Tensor, State]:
         """Logits or reals, (B, T, K) or at the last step (B, K), and the state after the last step."""
         h, state = self.coded(x, state)
+        if self.skip:
+            h = torch.cat([h, self.coded.vectors(x)], dim=-1)
         return self.readout(h[:, -1] if self.at_last else h), state

@@ -17,6 +17,7 @@ from seqlab.cells.base import State, detach, map_state
 from seqlab.data.base import Batch
 from seqlab.errors import ConfigError
 from seqlab.spec import IGNORE, Classes, DataSpec, Reals, Tokens
+from seqlab.tasks.success import Success
 
 Measures = Mapping[str, tuple[Tensor, int]]
 """Means over a batch, each with how many positions it is taken over; ``loss`` is always among them."""
@@ -36,8 +37,8 @@ class SequenceTask(pl.LightningModule, ABC):
         ConfigError: the data's targets are of another kind, or count elsewhere, than the task can score.
     """
 
-    answers: ClassVar[type]
-    """The kind of target that the task knows how to score."""
+    answers: ClassVar[tuple[type, ...]]
+    """The kinds of target that the task knows how to score."""
     positions: ClassVar[tuple[str, ...]] = ("every", "last")
     """Where its loss may count."""
 
@@ -51,13 +52,17 @@ class SequenceTask(pl.LightningModule, ABC):
         super().__init__()
         if not isinstance(spec.targets, self.answers) or spec.loss_at not in self.positions:
             raise ConfigError(
-                f"task {type(self).__name__} predicts {_noun(self.answers)} ({' or '.join(self.positions)}); "
-                f"the data asks for {_noun(type(spec.targets))} ({spec.loss_at}). Leave task to the data set."
+                f"task {type(self).__name__} predicts {' or '.join(map(_noun, self.answers))} "
+                f"({' or '.join(self.positions)}); the data asks for {_noun(type(spec.targets))} ({spec.loss_at}). "
+                "Leave task to the data set."
             )
         self.model: Any = model
         self.spec = spec
         self.make_optimizer, self.schedule = optimizer, dict(scheduler or {})
+        self.success = Success(spec.criteria)
         self.means: dict[str, MeanMetric] = {}
+        self.lengths: dict[int, MeanMetric] = {}
+        self.by_length: dict[int, float] = {}
         self.carried: dict[str, State] = {}
         self.positions_seen, self.seconds = 0, 0.0
 
@@ -95,10 +100,12 @@ class SequenceTask(pl.LightningModule, ABC):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """The loss; logged only on the steps that are written, since logging costs as much as a small step."""
+        self.success.sequences += len(batch[0]) * self.trainer.world_size
         loss = self.loss(batch, "train") * self._share(batch)
         self.positions_seen += batch[0].shape[0] * batch[0].shape[1] * self.trainer.world_size
         if (self.trainer.global_step + 1) % self.log_every == 0:
             self.log("train/loss", loss.detach(), sync_dist=True)
+        self.trainer.should_stop |= self.success.complete
         return loss
 
     def _share(self, batch: Batch) -> Tensor | float:
@@ -121,6 +128,11 @@ class SequenceTask(pl.LightningModule, ABC):
     def on_train_start(self) -> None:
         """Starts the clock, and learns how often Lightning writes."""
         self.carried["train"] = map_state(lambda part: part.to(self.device), self.carried.get("train"))
+        if self.trainer.world_size > 1 and any(criterion.last for criterion in self.spec.criteria):
+            raise ConfigError(
+                f"trainer.devices={self.trainer.world_size}: success is judged on training sequences in their order, "
+                "which one process must see. Take trainer.devices=1."
+            )
         self.clock = time.monotonic()
         self.log_every = getattr(self.trainer, "log_every_n_steps", 50)
 
@@ -147,11 +159,15 @@ class SequenceTask(pl.LightningModule, ABC):
 
     def on_validation_epoch_end(self) -> None:
         """Logs the means and what follows from them."""
-        self._end("val")
+        means = self._end("val")
+        if self.spec.criteria and self.trainer.state.fn == "fit":
+            self.success.validated(round(means["wrong"] * float(self.means["wrong"].weight)), means["error"])
+            self.trainer.should_stop |= self.success.complete
 
     def on_test_epoch_end(self) -> None:
-        """Logs the means and what follows from them."""
+        """Logs the means and what follows from them, and tells the main metric for each length."""
         self._end("test")
+        self.by_length = {length: float(mean.compute()) for length, mean in sorted(self.lengths.items())}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """A checkpoint knows the metrics that it was chosen by, and what it cost to get there."""
@@ -159,6 +175,7 @@ class SequenceTask(pl.LightningModule, ABC):
         checkpoint["cost"] = {"positions_seen": self.positions_seen, "seconds": self.seconds}
         checkpoint["metrics"] = {name: float(value) for name, value in self.trainer.callback_metrics.items()}
         checkpoint["carried"] = self._carried_by_all()
+        checkpoint["success"] = self.success.state_dict()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """A run that goes on also goes on counting."""
@@ -166,6 +183,7 @@ class SequenceTask(pl.LightningModule, ABC):
             self.positions_seen = checkpoint["cost"]["positions_seen"]
             self.seconds = checkpoint["cost"]["seconds"]
             self.carried["train"] = checkpoint["carried"][self.trainer.global_rank]
+            self.success.load_state_dict(checkpoint["success"])
 
     def _carried_by_all(self) -> list[State]:
         """What each process carries along its own rows of the text."""
@@ -178,17 +196,28 @@ class SequenceTask(pl.LightningModule, ABC):
 
     def _begin(self, split: str) -> None:
         self.carried.pop(split, None)
-        self.means = defaultdict(lambda: MeanMetric(nan_strategy=math.nan).to(self.device))
+        self.means, self.lengths = (
+            defaultdict(lambda: MeanMetric(nan_strategy=math.nan).to(self.device)) for _ in range(2)
+        )
 
     def _add(self, batch: Batch, split: str) -> None:
-        for name, (mean, positions) in self.measure(batch, split).items():
+        measures = self.measure(batch, split)
+        for name, (mean, positions) in measures.items():
             self.means[name].update(mean, positions)
+        if self.spec.by_length:
+            self.lengths[self._length(batch)].update(*measures[self.spec.metric.name])
 
-    def _end(self, split: str) -> None:
+    def _length(self, batch: Batch) -> int:
+        """The steps that are read before the answer is written."""
+        x, y = batch
+        return x.shape[1] - int((y[0] != IGNORE).sum()) * (self.spec.loss_at == "masked")
+
+    def _end(self, split: str) -> dict[str, float]:
         means = {name: float(mean.compute()) for name, mean in self.means.items()}
         self.log_dict(
             {f"{split}/{name}": value for name, value in {**means, **self.derive(means)}.items()}, sync_dist=True
         )
+        return means
 
 
 def _noun(kind: type) -> str:

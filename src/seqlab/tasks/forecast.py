@@ -19,7 +19,7 @@ SHOWN = 5
 class Forecast(SequenceTask):
     """Squared error of the scaled forecast; reported in the data's own unit, with how often the direction is right."""
 
-    answers = Reals
+    answers = (Reals,)
 
     def loss(self, batch: Batch, split: str) -> Tensor:
         """The mean squared error of scaled values."""

@@ -20,7 +20,7 @@ PROMPT, WRITTEN = 40, 160
 class LanguageModel(SequenceTask):
     """Cross-entropy at every step, with the state carried along the text: truncated BPTT."""
 
-    answers = Tokens
+    answers = (Tokens,)
     positions = ("every",)
 
     def loss(self, batch: Batch, split: str) -> Tensor:

@@ -13,7 +13,7 @@ from seqlab.tasks.base import Measures, SequenceTask
 class Regression(SequenceTask):
     """Mean squared error."""
 
-    answers = Reals
+    answers = (Reals,)
 
     def loss(self, batch: Batch, split: str) -> Tensor:
         """The mean squared error, which is also the metric."""

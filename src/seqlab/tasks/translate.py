@@ -18,7 +18,7 @@ SHOWN = 5
 class Translate(SequenceTask):
     """Cross-entropy with teacher forcing; judged by greedy translations that are given nothing but the source."""
 
-    answers = Tokens
+    answers = (Tokens,)
     positions = ("masked",)
 
     def loss(self, batch: Batch, split: str) -> Tensor:

@@ -1,0 +1,70 @@
+"""Whether a published experiment is solved, and after how many training sequences."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from math import fsum
+from typing import Any
+
+from seqlab.spec import Criterion
+
+
+class Success:
+    """What a run has answered, held against the criteria of its data.
+
+    Args:
+        criteria: as the spec has them.
+
+    Attributes:
+        sequences: how many training sequences have been seen.
+        met: how many they were when a criterion was met, by its name.
+    """
+
+    def __init__(self, criteria: Sequence[Criterion]):
+        self.criteria = criteria
+        self.sequences = 0
+        self.met: dict[str, int] = {}
+        self.wrong: deque[bool] = deque(maxlen=max((c.last for c in criteria if c.last), default=0))
+        self.errors: deque[float] = deque(maxlen=self.wrong.maxlen)
+
+    @property
+    def complete(self) -> bool:
+        """Whether there are criteria, and all are met."""
+        return bool(self.criteria) and len(self.met) == len(self.criteria)
+
+    def trained(self, right: Sequence[bool], errors: Sequence[float]) -> None:
+        """The sequences of a training batch were answered, each with a mean absolute error."""
+        if not self.wrong.maxlen:
+            return
+        self.wrong.extend(not answer for answer in right)
+        self.errors.extend(errors)
+        for criterion in self.criteria:
+            if criterion.last and len(self.wrong) >= criterion.last and criterion.name not in self.met:
+                wrong, errors = list(self.wrong)[-criterion.last :], list(self.errors)[-criterion.last :]
+                self._judge(criterion, sum(wrong), fsum(errors) / len(errors))
+
+    def validated(self, wrong: int, error: float) -> None:
+        """So many sequences of the validation set were wrong, and the mean absolute error was that."""
+        for criterion in self.criteria:
+            if not criterion.last:
+                self._judge(criterion, wrong, error)
+
+    def _judge(self, criterion: Criterion, wrong: int, error: float) -> None:
+        if wrong <= criterion.wrong and error < criterion.error:
+            self.met.setdefault(criterion.name, self.sequences)
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a run that goes on must know."""
+        return {
+            "sequences": self.sequences,
+            "met": dict(self.met),
+            "wrong": list(self.wrong),
+            "errors": list(self.errors),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Goes on from a state."""
+        self.sequences, self.met = state["sequences"], dict(state["met"])
+        self.wrong.extend(state["wrong"])
+        self.errors.extend(state["errors"])
