@@ -27,7 +27,9 @@ def explain(error: Exception, arguments: Sequence[str]) -> InputError:
     text = str(error)
     config_dir = _dir_argument(arguments)
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
-        group, _, name = str(error.missing_cfg_file).rpartition("/")
+        path = str(error.missing_cfg_file)
+        ours = path.partition("/")[0] in plugins.GROUPS  # whose options may lie in folders: experiment=paper/row
+        group, _, name = path.partition("/") if ours else path.rpartition("/")
         known = plugins.options(group, config_dir)
         noun = {"data": "data set"}.get(group, group)
         hint = suggestion(name, known)

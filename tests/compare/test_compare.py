@@ -19,12 +19,14 @@ from seqlab.compare.table import written
 from seqlab.runs import Run
 
 
-def put(root: Path, cell: str, seed: int, score: float | None, status: str = "finished", lr: float = 0.1) -> Run:
+def put(
+    root: Path, cell: str, seed: int, score: float | None, status: str = "finished", lr: float = 0.1, **more: Any
+) -> Run:
     """A run folder as training leaves it; without a score, one that did not get so far."""
     group = f"adding-{cell}-{hash((cell, lr)) % 16**8:08x}"
     choices = {"data": "adding", "cell": cell}
     config = {"id": f"{group}-s{seed}", "group": group, "choices": choices, "seed": seed, "runs_dir": str(root)}
-    run = Run({**config, "cell": {"hidden_size": 64}, "optimizer": {"lr": lr}})
+    run = Run({**config, "cell": {"hidden_size": 64}, "optimizer": {"lr": lr}, **more})
     run.prepare()
     summary: dict[str, Any] = {"status": status, "metric": {"name": "mse", "goal": "min", "unit": "squared units"}}
     if score is not None:
@@ -178,3 +180,32 @@ def test_the_main_metric_may_be_better_when_higher(seqlab: Command, tmp_path: Pa
     out = seqlab("compare", "runs").out
     assert "higher is better" in out
     assert out.index("\nlstm") < out.index("\nrnn")
+
+
+def test_success_and_published_figures_stand_beside_ours(seqlab: Command, tmp_path: Path) -> None:
+    """Sequences until success, by the runs that had it; and what the paper says, in the same columns."""
+    published = {"by": "H&S 1997, Table 8", "mse": 0.0004, "success": 31390, "solved": 0.78, "weights": 156}
+    for seed, sequences in ((1, 30_000), (2, 34_000), (3, None)):
+        run = put(tmp_path / "runs", "lstm", seed, 0.001, published=published)
+        summary = json.loads((run.folder / "summary.json").read_text())
+        run.conclude(summary | {"solved": {"success": sequences}})
+    out = seqlab("compare", "runs").out
+    assert max(map(len, out.splitlines())) <= 80
+    (ours,) = [line.split() for line in out.splitlines() if line.startswith("lstm")]
+    assert " ".join(ours[2:]).endswith("32,000 ± 25,412 (2/3) 3 17,473 20.0")
+    (paper,) = [line.split() for line in out.splitlines() if line.startswith("H&S")]
+    assert paper == ["H&S", "1997,", "0.0004", "31,390", "(78%)", "156"]
+    assert "training sequences until its criterion was met" in out
+
+
+def test_lengths_have_a_table_of_their_own(seqlab: Command, tmp_path: Path) -> None:
+    """In four parts from short to long, each a mean over its lengths and over seeds."""
+    for seed in (1, 2):
+        run = put(tmp_path / "runs", "lstm", seed, 0.5)
+        summary = json.loads((run.folder / "summary.json").read_text())
+        by_length = {str(length): 0.01 * length + seed for length in range(41, 51)}
+        run.conclude(summary | {"by_length": by_length})
+    lines = seqlab("compare", "runs").out.splitlines()
+    (title,) = [i for i, line in enumerate(lines) if line.startswith("adding: mse by length")]
+    assert lines[title + 1].split() == ["cell", "41–43", "44–46", "47–48", "49–50"]
+    assert lines[title + 3].split()[1:4] == ["1.9", "±", "6.4"]

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from seqlab.identity import WITHOUT_EFFECT, what_counts
@@ -89,6 +90,15 @@ class Group:
         """The main metric of each finished run."""
         return [score for record in self.finished if (score := record.score(split)) is not None]
 
+    def solved_after(self, criterion: str) -> list[int]:
+        """How many training sequences it took, of each finished run that met a criterion."""
+        after = [record.summary.get("solved", {}).get(criterion) for record in self.finished]
+        return [sequences for sequences in after if sequences is not None]
+
+    def scores_at(self, lengths: Iterable[str]) -> list[float]:
+        """The mean of the main metric over some lengths of test sequences, of each finished run."""
+        return [fmean(r.summary["by_length"][length] for length in lengths) for r in self.finished]
+
 
 @dataclass(frozen=True)
 class Section:
@@ -101,6 +111,27 @@ class Section:
 
     data: str
     groups: tuple[Group, ...]
+
+    @property
+    def finished(self) -> list[Record]:
+        """The records that have a result."""
+        return [record for group in self.groups for record in group.finished]
+
+    @property
+    def published(self) -> list[Mapping[str, Any]]:
+        """What papers say of these experiments: ``by`` and figures by their names, each row once."""
+        rows = [record.config.get("published") for group in self.groups for record in group.records]
+        return [row for i, row in enumerate(rows) if row and row not in rows[:i]]
+
+    @property
+    def criteria(self) -> list[str]:
+        """When these experiments count as solved, by name."""
+        return list(dict.fromkeys(name for record in self.finished for name in record.summary.get("solved", ())))
+
+    @property
+    def lengths(self) -> list[str]:
+        """The lengths of test sequences for which the main metric is known."""
+        return list(self.finished[0].summary.get("by_length", ())) if self.finished else []
 
 
 def read(paths: Sequence[Path]) -> list[Section]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
+import numpy as np
 from rich.table import Table
 
 from seqlab import terminal
@@ -12,9 +14,9 @@ from seqlab.compare.read import Group, Section
 from seqlab.compare.statistics import Mean, mean
 from seqlab.terminal import WIDTH, Terminal
 
-COLUMNS = ("test", "validation", "n", "parameters", "state", "seconds")
-NARROW = ("test", "n")
-"""What is shown of each group; less where there is no room."""
+COSTS = ("n", "parameters", "state", "seconds")
+RANGES = 4
+"""Into how many parts the lengths of test sequences are put together."""
 
 FLOOR = "best"
 """The name of the reference that no predictor can beat."""
@@ -22,13 +24,19 @@ FLOOR = "best"
 LEGEND = """Mean over n seeds ± half its 95 % t-interval; checkpoints chosen on validation;
 test is read once per run. * is the best reference that needs no training."""
 
+SOLVED = """
+Success: training sequences until its criterion was met, by runs that met it."""
+
 
 def show(sections: Sequence[Section]) -> None:
-    """Print one table per data set, and below them the runs that did not finish, with their causes."""
+    """Print the tables of each data set, and below them the runs that did not finish, with their causes."""
     console = Terminal()
     for section in sections:
-        console.print(_table(section, COLUMNS if console.width >= WIDTH else NARROW))
+        console.print(_table(section, narrow=console.width < WIDTH))
         console.print()
+        if section.lengths:
+            console.print(_by_length(section))
+            console.print()
     lost = [record for section in sections for group in section.groups for record in group.unfinished]
     if lost:
         console.print("Without a result:", style="bold")
@@ -36,22 +44,21 @@ def show(sections: Sequence[Section]) -> None:
             console.print(
                 f"  {record.config['id']}: {record.status.state}: {record.status.cause}", soft_wrap=True, markup=False
             )
-    console.print(LEGEND, style="dim", soft_wrap=True)
+    criteria = any(section.criteria for section in sections)
+    console.print(f"{LEGEND}{SOLVED}" if criteria else LEGEND, style="dim", soft_wrap=True)
 
 
-def _table(section: Section, columns: Sequence[str]) -> Table:
-    ended = [record for group in section.groups for record in group.finished]
-    metric = ended[0].summary["metric"] if ended else {"name": "score", "goal": "min", "unit": ""}
-    references = ended[0].summary["references"] if ended else {}
+def _table(section: Section, narrow: bool) -> Table:
+    metric, references = _measured(section)
     sign = 1 if metric["goal"] == "min" else -1
     better = "lower" if sign > 0 else "higher"
-    title = f"{section.data}: {metric['name'].replace('_', ' ')}, {metric['unit']}, {better} is better"
-    table = terminal.table(title)
-    table.add_column("cell", min_width=13, overflow="fold")
-    for name in columns:
-        table.add_column(name, justify="right", no_wrap=True)
-    for group in sorted(section.groups, key=lambda group: _rank(group, sign)):
-        row = _row(group)
+    columns = ["test", *section.criteria] if section.criteria else ["test", *(["validation"] * (not narrow))]
+    columns += ["n"] if narrow else [cost for cost in COSTS if not (section.criteria and cost == "state")]
+    table = _started(
+        f"{section.data}: {metric['name'].replace('_', ' ')}, {metric['unit']}, {better} is better", columns
+    )
+    for group in _ranked(section):
+        row = _row(group, section.criteria)
         table.add_row(group.label, *(row.get(name, "-") for name in columns))
     table.add_section()
     naive = [name for name in references if name != FLOOR]
@@ -63,15 +70,49 @@ def _table(section: Section, columns: Sequence[str]) -> Table:
             f"{value:.4g}",
             style="dim",
         )
+    for published in section.published:
+        row = _published(published, metric["name"])
+        table.add_row(published["by"], *(row.get(name, "") for name in columns), style="dim")
     return table
 
 
-def _rank(group: Group, sign: int) -> float:
-    value = mean(group.scores("test")).value
-    return math.inf if math.isnan(value) else sign * value
+def _by_length(section: Section) -> Table:
+    """The main metric over test sequences from short to long."""
+    parts = [part.tolist() for part in np.array_split(section.lengths, min(RANGES, len(section.lengths)))]
+    spans = [part[0] if len(part) == 1 else f"{part[0]}–{part[-1]}" for part in parts]
+    table = _started(f"{section.data}: {_measured(section)[0]['name'].replace('_', ' ')} by length", spans)
+    for group in _ranked(section):
+        table.add_row(group.label, *(written(mean(group.scores_at(part))) for part in parts))
+    return table
 
 
-def _row(group: Group) -> dict[str, str]:
+def _started(title: str, columns: Sequence[str]) -> Table:
+    table = terminal.table(title)
+    table.add_column("cell", min_width=13, overflow="fold")
+    for name in columns:
+        table.add_column(name, justify="right", no_wrap=True)
+    return table
+
+
+def _measured(section: Section) -> tuple[Mapping[str, Any], Mapping[str, float]]:
+    """The main metric and the references, as far as they are known."""
+    if not section.finished:
+        return {"name": "score", "goal": "min", "unit": ""}, {}
+    summary = section.finished[0].summary
+    return summary["metric"], summary["references"]
+
+
+def _ranked(section: Section) -> list[Group]:
+    sign = 1 if _measured(section)[0]["goal"] == "min" else -1
+
+    def rank(group: Group) -> float:
+        value = mean(group.scores("test")).value
+        return math.inf if math.isnan(value) else sign * value
+
+    return sorted(section.groups, key=rank)
+
+
+def _row(group: Group, criteria: Sequence[str]) -> dict[str, str]:
     """What stands in each column; nothing in the columns of a result that there is not."""
     ended = group.finished
     if not ended:
@@ -80,10 +121,29 @@ def _row(group: Group) -> dict[str, str]:
     return {
         "test": written(mean(group.scores("test"))),
         "validation": f"{mean(group.scores('val')).value:.4g}",
+        **{name: _solved(mean(group.solved_after(name)), len(ended)) for name in criteria},
         "n": f"{len(ended)} of {len(group.records)}" if group.unfinished else str(len(ended)),
         "parameters": f"{first['parameters']:,}",
         "state": f"{first['state_size']:,}",
         "seconds": f"{mean([record.summary['seconds'] for record in ended]).value:.1f}",
+    }
+
+
+def _solved(after: Mean, of: int) -> str:
+    """``31,400 ± 2,100``, and how many of the runs it is the mean of, if not of all."""
+    share = "" if after.n == of else f" ({after.n}/{of})"
+    spread = "" if math.isnan(after.half_width) else f" ± {after.half_width:,.0f}"
+    return f"{after.value:,.0f}{spread}{share}" if after.n else f"none of {of}"
+
+
+def _published(row: Mapping[str, Any], metric: str) -> dict[str, str]:
+    """A paper's row in our columns: the main metric, and sequences until success."""
+    share = row.get("solved", 1)
+    figures = {name: f"{value:,}" for name, value in row.items() if isinstance(value, int)}
+    return {
+        **{name: f"{text} ({share:.0%})" if share < 1 else text for name, text in figures.items()},
+        **({"test": f"{row[metric]:.4g}"} if metric in row else {}),
+        "parameters": figures.get("weights", ""),
     }
 
 

@@ -33,6 +33,11 @@ class Success:
         """Whether there are criteria, and all are met."""
         return bool(self.criteria) and len(self.met) == len(self.criteria)
 
+    @property
+    def solved(self) -> dict[str, int | None]:
+        """For each criterion after how many sequences it was met; ``None`` if it was not."""
+        return {criterion.name: self.met.get(criterion.name) for criterion in self.criteria}
+
     def trained(self, right: Sequence[bool], errors: Sequence[float]) -> None:
         """The sequences of a training batch were answered, each with a mean absolute error."""
         if not self.wrong.maxlen:
