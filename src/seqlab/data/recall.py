@@ -51,10 +51,11 @@ class Recall(GeneratedData):
 
     def describe(self) -> DataSpec:
         """One of K tokens in at each step, and out at the queries."""
+        tokens = Tokens(self.vocabulary_size, separator=" ")
         values = self.vocabulary_size - self.vocabulary_size // 2
         return DataSpec(
-            inputs=Tokens(self.vocabulary_size),
-            targets=Tokens(self.vocabulary_size),
+            inputs=tokens,
+            targets=tokens,
             loss_at="masked",
             metric=Metric("accuracy", "max", "share of queries"),
             references={"chance": 1 / values, "any value of the sequence": 1 / self.pairs, "best": 1.0},

@@ -50,7 +50,7 @@ class SelectiveCopying(GeneratedData):
 
     def describe(self) -> DataSpec:
         """One of K tokens in at each step, and out at the last n."""
-        tokens = Tokens(self.vocabulary_size)
+        tokens = Tokens(self.vocabulary_size, separator=" ")
         return DataSpec(
             inputs=tokens,
             targets=tokens,
