@@ -14,10 +14,7 @@ from seqlab import plugins
 
 WRONG = [
     (["cell=lstmm"], "cell=lstmm: no such cell. Did you mean lstm? Available: gru, lstm, rnn, vanilla."),
-    (
-        ["data=ading"],
-        "data=ading: no such data set. Did you mean adding? Available: adding, stocks, text, translation.",
-    ),
+    (["data=ading"], "data=ading: no such data set. Did you mean adding? Available: adding, bucket_sort, copy, "),
     (["cell.hiden_size=3"], "cell.hiden_size: no such key. Did you mean cell.hidden_size?"),
     (["cel=gru"], "cel: no such key. Did you mean cell?"),
     (["+celll.x=1"], "celll: no such key. Did you mean cell?"),

@@ -12,7 +12,7 @@ from seqlab.errors import DataError
 from seqlab.testing import DataTests
 
 
-def adding(length: int = 20, **changes: int) -> Adding:
+def adding(length: int = 20, **changes: object) -> Adding:
     return Adding(
         **{"length": length, "batch_size": 8, "train_size": 32, "val_size": 20, "test_size": 24, "seed": 1, **changes}
     )
@@ -21,6 +21,11 @@ def adding(length: int = 20, **changes: int) -> Adding:
 class TestAdding(DataTests):
     def make(self) -> SequenceData:
         return adding()
+
+
+class TestAddingOfBai2018(DataTests):
+    def make(self) -> SequenceData:
+        return adding(form="tcn")
 
 
 def test_two_marks_one_in_each_half_and_their_sum() -> None:
@@ -33,9 +38,20 @@ def test_two_marks_one_in_each_half_and_their_sum() -> None:
     torch.testing.assert_close((values * marks).sum(1, keepdim=True), y)
 
 
-def test_the_constant_one_scores_a_sixth() -> None:
-    """The chance line is 1/6, not the 0.1767 that is sometimes quoted."""
-    data = adding(test_size=100_000)
+def test_the_other_form_marks_any_two_steps() -> None:
+    """All pairs of different steps are as likely, also two of one half; the target is the sum of their values."""
+    x, y = adding(length=5, form="tcn").draw(np.random.default_rng(0), 20_000, 5)
+    values, marks = x[..., 0], x[..., 1]
+    assert torch.equal(marks.sum(1), torch.full((20_000,), 2.0))
+    together = marks.T @ marks / 20_000
+    torch.testing.assert_close(together, torch.full((5, 5), 0.1) + 0.3 * torch.eye(5), atol=0.015, rtol=0)
+    torch.testing.assert_close((values * marks).sum(1, keepdim=True), y)
+
+
+@pytest.mark.parametrize("form", ["urnn", "tcn"])
+def test_the_constant_one_scores_a_sixth(form: str) -> None:
+    """The chance line is 1/6 in both forms, not the 0.1767 that Le et al. and the code of Bai et al. quote."""
+    data = adding(test_size=100_000, form=form)
     data.setup()
     _, y = data.draw(np.random.default_rng(0), 200_000, 20)
     assert data.spec.references["chance"] == 1 / 6
@@ -58,8 +74,10 @@ def test_training_is_fresh_in_each_epoch_and_its_seed_matters() -> None:
 
 
 def test_impossible_sizes_are_refused() -> None:
-    """One step has no two halves; an epoch needs a batch."""
+    """One step has no two halves; there are two forms; an epoch needs a batch."""
     with pytest.raises(DataError, match=r"data\.length=1"):
         adding(length=1)
+    with pytest.raises(DataError, match=r"data\.form=le: expected urnn or tcn\."):
+        adding(form="le")
     with pytest.raises(DataError, match=r"data\.batch_size=64: larger than data\.train_size=32"):
         adding(batch_size=64).setup()

@@ -9,31 +9,37 @@ from seqlab.data.base import Batch, GeneratedData, Split
 from seqlab.errors import DataError
 from seqlab.spec import DataSpec, Metric, Reals
 
+FORMS = ("urnn", "tcn")
+
 
 class Adding(GeneratedData):
-    """The adding problem in the form of Arjovsky, Shah & Bengio (2016), after Hochreiter & Schmidhuber (1997).
+    """The adding problem of the last decade, after Hochreiter & Schmidhuber (1997).
 
-    Each step has a value, drawn from U[0, 1], and a mark. Two steps are marked 1, one in the first half and one in the
-    second; the target, at the last step, is the sum of their values. To answer the constant 1 costs 2 · 1/12 = 1/6::
+    Each step has a value, drawn from U[0, 1], and a mark. Two steps are marked 1; the target, at the last step, is the
+    sum of their values. To answer the constant 1 costs 2 · 1/12 = 1/6, whatever the marks::
 
         value  0.3  0.9  0.5  0.1  0.7  0.2
         mark   0    1    0    0    0    1        target 0.9 + 0.2 = 1.1
 
+    The forms differ in the marks: ``urnn`` has one in the first half and one in the second (Arjovsky, Shah & Bengio
+    2016; also Tallec & Ollivier 2018), ``tcn`` two anywhere (Bai, Kolter & Koltun 2018).
+
     Args:
         length: T, the number of steps.
+        form: whose marks.
         sizes: as ``GeneratedData`` has them.
 
     Raises:
-        DataError: a length below 2, which has no two halves.
+        DataError: an unknown form, or a length below 2, which has no two steps to mark.
     """
 
-    def __init__(self, length: int, **sizes: int):
+    def __init__(self, length: int, form: str = "urnn", **sizes: int):
         super().__init__(**sizes)
         if length < 2:
-            raise DataError(
-                f"data.length={length}: the adding problem needs at least 2 steps, one to mark in each half."
-            )
-        self.length = length
+            raise DataError(f"data.length={length}: the adding problem needs at least 2 steps, one for each mark.")
+        if form not in FORMS:
+            raise DataError(f"data.form={form}: expected {' or '.join(FORMS)}.")
+        self.length, self.form = length, form
 
     def describe(self) -> DataSpec:
         """Two reals in, one real out at the last step."""
@@ -51,10 +57,17 @@ class Adding(GeneratedData):
 
     def draw(self, rng: np.random.Generator, size: int, length: int) -> Batch:
         """Inputs (size, T, 2) and targets (size, 1)."""
-        half, row = length // 2, np.arange(size)
         x = np.zeros((size, length, 2), dtype=np.float32)
         x[:, :, 0] = rng.random((size, length), dtype=np.float32)
-        x[row, rng.integers(0, half, size), 1] = 1
-        x[row, rng.integers(half, length, size), 1] = 1
+        for marked in self._marked(rng, size, length):
+            x[np.arange(size), marked, 1] = 1
         target = (x[:, :, 0] * x[:, :, 1]).sum(1, keepdims=True)
         return torch.from_numpy(x), torch.from_numpy(target)
+
+    def _marked(self, rng: np.random.Generator, size: int, length: int) -> tuple[np.ndarray, np.ndarray]:
+        """The two marked steps of each sequence."""
+        if self.form == "tcn":
+            first = rng.integers(0, length, size)
+            return first, (first + rng.integers(1, length, size)) % length
+        half = length // 2
+        return rng.integers(0, half, size), rng.integers(half, length, size)
