@@ -125,6 +125,7 @@ def freeze(config: DictConfig, origin: Origin) -> Run:
     plugin_path = [str(origin.config_dir)] if origin.config_dir else []
     plugins.make_importable(plugin_path)
     _check_choices(chosen, origin.config_dir)
+    config = _fitted(config, origin.overrides)
     resolved = _resolve(config)
     _check_keys(resolved)
     _check_types(resolved, origin.overrides)
@@ -224,6 +225,22 @@ def _check_keys(resolved: dict[str, Any]) -> None:
     for key in resolved:
         if key not in SPINE:
             raise ConfigError(f"{key}: no such key.{suggestion(key, SPINE)} Available: {', '.join(SPINE)}.")
+
+
+def _fitted(config: DictConfig, overrides: tuple[str, ...]) -> DictConfig:
+    """The configuration without what an experiment says of its own cell, where a person has chosen another one.
+
+    Keys that this one does not have go; a key that the person wrote stays, for the cell to judge.
+    """
+    parsed = OverridesParser.create().parse_overrides(list(overrides))
+    given = {override.key_or_group: override.input_line for override in parsed}
+    if not {"cell", "experiment"} <= given.keys():
+        return config
+    known = _defaults((given["cell"],)).cell
+    kept = [key for key in config.cell if key in known or f"cell.{key}" in given]
+    fitted = copy.deepcopy(config)
+    fitted.cell = OmegaConf.masked_copy(config.cell, kept)
+    return fitted
 
 
 def _check_types(resolved: dict[str, Any], overrides: tuple[str, ...]) -> None:

@@ -21,20 +21,21 @@ from seqlab.spec import IGNORE
 
 
 class Readout(nn.Module):
-    """z = V h, with a bias c by option; V is drawn from U(−init, init).
+    """z = V h, with a bias c by option; V is drawn from U(−init, init), and so is c where an init is given.
 
     Args:
         hidden_size: H.
         size: K logits, or D reals.
         bias: whether there is a c.
-        init: the bound; ``None`` for 1/√H.
+        init: the bound; ``None`` for 1/√H, and c = 0.
     """
 
     def __init__(self, hidden_size: int, size: int, bias: bool, init: float | None = None):
         super().__init__()
         bound = 1 / math.sqrt(hidden_size) if init is None else init
         self.V = nn.Parameter(torch.empty(size, hidden_size).uniform_(-bound, bound))
-        self.c = nn.Parameter(torch.zeros(size)) if bias else None
+        c = torch.zeros(size) if init is None else torch.empty(size).uniform_(-init, init)
+        self.c = nn.Parameter(c) if bias else None
 
     def forward(self, h: Tensor) -> Tensor:
         """Logits or reals (…, K) for hidden states (…, H)."""

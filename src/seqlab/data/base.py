@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
-from typing import Literal, get_args
+from typing import Literal, TypeVar, get_args
 
 import numpy as np
 import pytorch_lightning as pl
@@ -24,6 +24,7 @@ from seqlab.spec import DataSpec
 
 Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = get_args(Split)
+Known = TypeVar("Known")
 Batch = tuple[Tensor, Tensor]
 """Inputs (B, T, D) or token ids (B, T); targets of the kind and at the positions that the spec says."""
 
@@ -183,7 +184,8 @@ class _Drawn(Dataset[Batch]):
         trains, n = self.split == "train", self.batch_size
         size = n if trains else min(n, self.size - index * n)
         rng = np.random.default_rng([SPLITS.index(self.split), self.data.seed if trains else 0, index])
-        return self.data.draw(rng, size, self._length(index, rng))
+        draw = self.data.draw_to_learn if trains else self.data.draw
+        return draw(rng, size, self._length(index, rng))
 
     def _length(self, index: int, rng: np.random.Generator) -> int:
         shortest, longest = self.data.lengths(self.split)
@@ -235,6 +237,10 @@ class GeneratedData(SequenceData):
     @abstractmethod
     def draw(self, rng: np.random.Generator, size: int, length: int) -> Batch:
         """``size`` sequences of a length and their targets, all randomness from ``rng``."""
+
+    def draw_to_learn(self, rng: np.random.Generator, size: int, length: int) -> Batch:
+        """What training sees: the same law, unless a data set says otherwise."""
+        return self.draw(rng, size, length)
 
     def load(self) -> None:
         """Check the sizes and draw one batch for the fingerprint."""
@@ -319,6 +325,17 @@ def span(key: str, length: int | Sequence[int], least: int) -> tuple[int, int]:
         case [int(shortest), int(longest)] if least <= shortest <= longest:
             return shortest, longest
     raise DataError(f"{key}={length}: expected a length of at least {least}, or [shortest, longest].")
+
+
+def one_of(key: str, name: str, known: Mapping[str, Known]) -> Known:
+    """What is known by a name.
+
+    Raises:
+        DataError: nothing is.
+    """
+    if name not in known:
+        raise DataError(f"{key}={name}: expected {' or '.join(known)}.")
+    return known[name]
 
 
 def fingerprint(*parts: np.ndarray | bytes) -> str:

@@ -22,7 +22,7 @@ class SequenceModel(nn.Module):
         embedding_size: the size of a learned vector per token; ``None`` for one-hot tokens.
         bias: whether the readout has a bias.
         skip: whether the readout also sees the coded inputs.
-        init: the readout's weights are drawn from U(−init, init); ``None`` for U(−1/√H, 1/√H).
+        init: the readout's weights and bias are drawn from U(−init, init); ``None`` for U(−1/√H, 1/√H) and no bias yet.
     """
 
     def __init__(

@@ -10,7 +10,9 @@ from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 import pytorch_lightning as pl
+import torch
 from torch import Tensor, distributed, nn
+from torch.nn import functional as F
 from torchmetrics import MeanMetric
 
 from seqlab.cells.base import State, detach, map_state
@@ -73,6 +75,30 @@ class SequenceTask(pl.LightningModule, ABC):
     @abstractmethod
     def measure(self, batch: Batch, split: str) -> Measures:
         """What is measured on a batch."""
+
+    def judge(self, batch: Batch, outputs: Tensor, split: str) -> Measures:
+        """The mean absolute error of an output, and the share of sequences that are wrong by the data's own measure.
+
+        Training sequences are held against the criteria, where these ask for them. Nothing, where the data do not say
+        what is right.
+        """
+        if self.spec.right is None or (split == "train" and not self.success.wrong.maxlen):
+            return {}
+        x, y = batch
+        with torch.no_grad():
+            wanted = self.vectors(y)
+            right = self.spec.right(x, outputs, wanted)
+            errors = (outputs - wanted).abs().flatten(1).nanmean(1)
+        if split == "train":
+            self.success.trained(right.tolist(), errors.tolist())
+        return {"error": (errors.mean(), len(x)), "wrong": (1 - right.float().mean(), len(x))}
+
+    def vectors(self, y: Tensor) -> Tensor:
+        """Targets as what outputs should be, one-hot for symbols and classes; NaN where none is asked for."""
+        if y.is_floating_point():
+            return y
+        counts = (y != IGNORE)[..., None]
+        return F.one_hot(y.clamp(min=0), self.spec.targets.size).float().where(counts, math.nan)
 
     def derive(self, means: Mapping[str, float]) -> dict[str, float]:
         """What follows from the means of a whole split, such as a perplexity."""

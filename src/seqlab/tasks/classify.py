@@ -22,17 +22,26 @@ class Classify(SequenceTask):
     def loss(self, batch: Batch, split: str) -> Tensor:
         """Nats per answer, blanks among them."""
         x, y = batch
-        return cross_entropy(self.run_model(x, split), y)
+        z = self.run_model(x, split)
+        self.judge(batch, z.softmax(-1), split)
+        return cross_entropy(z, y)
 
     def measure(self, batch: Batch, split: str) -> Measures:
-        """The loss; of each sequence the share of right answers; and how many sequences are right from end to end."""
+        """The loss; of each sequence the share of right answers; and how many sequences are right from end to end.
+
+        Where the data say which answers are right, also how many sequences are wrong by that measure.
+        """
         x, y = batch
         z = self.run_model(x, split)
         asked = (y != IGNORE).view(len(y), -1)
         counts = asked & (y != self._blank).view(len(y), -1)
         right = (z.argmax(-1) == y).view(len(y), -1) & counts
         shares = right.sum(1) / counts.sum(1)
-        measures = {"loss": (cross_entropy(z, y), int(asked.sum())), "accuracy": (shares.mean(), len(y))}
+        measures = {
+            "loss": (cross_entropy(z, y), int(asked.sum())),
+            "accuracy": (shares.mean(), len(y)),
+            **self.judge(batch, z.softmax(-1), split),
+        }
         if self.spec.loss_at == "last":
             return measures
         return {**measures, "exact_match": ((right | ~counts).all(1).float().mean(), len(y))}

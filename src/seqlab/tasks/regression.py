@@ -17,10 +17,11 @@ class Regression(SequenceTask):
 
     def loss(self, batch: Batch, split: str) -> Tensor:
         """The mean squared error, which is also the metric."""
-        x, y = batch
-        return F.mse_loss(self.run_model(x, split), y)
+        return self.measure(batch, split)["loss"][0]
 
     def measure(self, batch: Batch, split: str) -> Measures:
-        """The mean squared error, over all targets."""
-        loss = self.loss(batch, split), batch[1].numel()
-        return {"loss": loss, "mse": loss}
+        """The mean squared error over all targets; and which answers are right, where the data say so."""
+        x, y = batch
+        outputs = self.run_model(x, split)
+        loss = F.mse_loss(outputs, y), y.numel()
+        return {"loss": loss, "mse": loss, **self.judge(batch, outputs, split)}

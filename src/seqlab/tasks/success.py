@@ -46,8 +46,9 @@ class Success:
         self.errors.extend(errors)
         for criterion in self.criteria:
             if criterion.last and len(self.wrong) >= criterion.last and criterion.name not in self.met:
-                wrong, errors = list(self.wrong)[-criterion.last :], list(self.errors)[-criterion.last :]
-                self._judge(criterion, sum(wrong), fsum(errors) / len(errors))
+                wrong = sum(list(self.wrong)[-criterion.last :])
+                if wrong <= criterion.wrong:  # else the errors need not be summed, at each training step
+                    self._judge(criterion, wrong, fsum(list(self.errors)[-criterion.last :]) / criterion.last)
 
     def validated(self, wrong: int, error: float) -> None:
         """So many sequences of the validation set were wrong, and the mean absolute error was that."""
