@@ -71,6 +71,7 @@ CONFIGURATIONS: dict[str, list[str]] = {
     "one batch in an epoch": ["trainer.limit_train_batches=1"],
     "steps, not epochs": ["trainer.max_epochs=-1", "trainer.max_steps=11"],
     "sgd with momentum, sanity check": ["optimizer=sgd", "optimizer.momentum=0.9", "trainer.num_sanity_val_steps=2"],
+    "hmm": [*TEXT, "cell=hmm"],
     "bf16": ["trainer.precision=bf16-mixed"],
 }
 """One of each thing that a checkpoint inside an epoch could forget."""

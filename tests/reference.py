@@ -5,6 +5,8 @@ Store h with T + 1 entries, so that index t means t; x, y and s have an unused e
 
 from __future__ import annotations
 
+from itertools import product
+
 import numpy as np
 from numpy import ndarray as Array
 
@@ -43,3 +45,19 @@ def backward(x: Array, y: Array, h: Array, y_hat: Array, W: Array, U: Array, V: 
         dW += np.outer(ds_t, x[t])
         ds_next = ds_t
     return {"W": dW, "U": dU, "V": dV, "h_0": U.T @ ds_next}
+
+
+def hidden_markov(x: list[int], pi: Array, A: Array, b: Array) -> tuple[float, dict[str, Array]]:
+    """p(x_1 … x_T), and how often each event of a hidden Markov model is expected given x: over all nᵀ state paths."""
+    likelihood, counts = 0.0, {name: np.zeros_like(table) for name, table in (("pi", pi), ("A", A), ("b", b))}
+    for path in product(range(len(pi)), repeat=len(x)):
+        p = pi[path[0]]
+        for t, q_t in enumerate(path):
+            p *= b[q_t, x[t]] * (A[path[t - 1], q_t] if t else 1)
+        likelihood += p
+        counts["pi"][path[0]] += p
+        for t, q_t in enumerate(path):
+            counts["b"][q_t, x[t]] += p
+            if t:
+                counts["A"][path[t - 1], q_t] += p
+    return likelihood, {name: count / likelihood for name, count in counts.items()}

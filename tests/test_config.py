@@ -13,8 +13,8 @@ from conftest import TINY, Command
 from seqlab import plugins
 
 WRONG = [
-    (["cell=lstmm"], "cell=lstmm: no such cell. Did you mean lstm? Available: gru, lstm, rnn, vanilla."),
-    (["data=ading"], "data=ading: no such data set. Did you mean adding? Available: adding, bucket_sort, copy, "),
+    (["cell=lstmm"], "cell=lstmm: no such cell. Did you mean lstm? Available: attention, gru, hmm, irnn, lstm, "),
+    (["data=ading"], "data=ading: no such data set. Did you mean adding? Available: adding, "),
     (["cell.hiden_size=3"], "cell.hiden_size: no such key. Did you mean cell.hidden_size?"),
     (["cel=gru"], "cel: no such key. Did you mean cell?"),
     (["+celll.x=1"], "celll: no such key. Did you mean cell?"),
@@ -48,6 +48,12 @@ WRONG = [
     (["model=encoder_decoder"], "model EncoderDecoder writes tokens; the data asks for none."),
     (["task=language_model"], "task LanguageModel predicts tokens (every); the data asks for real numbers (last)."),
     (["model.embedding_size=8"], "model.embedding_size=8: the inputs are real-valued; only tokens are embedded."),
+    (
+        ["data=text", "cell=hmm", "model.embedding_size=8"],
+        "model.embedding_size: no such key. Available in model: training",
+    ),
+    (["data=text", "cell=hmm", "model.training=me"], "model=hmm: training must be em or gradient, got 'me'"),
+    (["data=text", "model=hmm"], "model=hmm reads out cell=hmm alone, got LSTM."),
     (["data.batch_size=20000"], "data.batch_size=20000: larger than data.train_size=10000"),
     (["data=text", "data.length=10_000_000"], "data.length=10000000, data.batch_size=50: the train part has"),
     (["data=text", "data.files=[nope.txt]"], "data.files: nope.txt: no such file."),

@@ -71,6 +71,7 @@ RANGES = {
     "data.days": Range(int, 1),
     "data.folds": Range(int, 1),
     "model.embedding_size": Range(int, 1, optional=True),
+    "model.smoothing": Range(float, 0),
     "cell.hidden_size": Range(int, 1, 1_000_000),
     "cell.num_layers": Range(int, 1),
     "cell.dropout": Range(float, 0, 1),

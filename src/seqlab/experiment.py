@@ -221,6 +221,7 @@ def _callbacks(run: Run, stop: Stop, origin: Mapping[str, Any], reached: int) ->
         "checkpoint": {"dirpath": str(run.folder / "checkpoints")},
         "resume": {"run": run, "stop": stop, "origin": origin},
         "samples": {"folder": str(run.folder), "reached": reached},
+        "tables": {"folder": str(run.folder)},
     }
     for name, entry in (run.config["callbacks"] or {}).items():
         with _blamed_on("callbacks", run.config):

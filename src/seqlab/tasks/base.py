@@ -7,12 +7,13 @@ import time
 from abc import ABC, abstractmethod
 from collections import defaultdict
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 import pytorch_lightning as pl
 import torch
 from torch import Tensor, distributed, nn
 from torch.nn import functional as F
+from torch.optim import Optimizer
 from torchmetrics import MeanMetric
 
 from seqlab.cells.base import State, detach, map_state
@@ -25,11 +26,23 @@ Measures = Mapping[str, tuple[Tensor, int]]
 """Means over a batch, each with how many positions it is taken over; ``loss`` is always among them."""
 
 
+class OwnTraining(Protocol):
+    """How a model learns that is not trained by the gradient of its task's loss."""
+
+    def objective(self, x: Tensor, state: State) -> tuple[Tensor, State]:
+        """What training lowers, as a mean over positions, and the state after the last step."""
+        ...
+
+    def optimizer(self, epoch_ends: Callable[[], bool]) -> Optimizer:
+        """What learns from the gradient of the objective, neither scheduled nor clipped; told whether an epoch ends."""
+        ...
+
+
 class SequenceTask(pl.LightningModule, ABC):
     """The loss of a model on a data set, and whatever else is measured.
 
     Args:
-        model: maps inputs to outputs.
+        model: maps inputs to outputs; it may have an ``own_training``.
         spec: what the data announced.
         optimizer: makes the optimizer from the parameters.
         scheduler: makes the learning-rate schedule from the optimizer; Lightning's own keys (``interval``,
@@ -59,6 +72,7 @@ class SequenceTask(pl.LightningModule, ABC):
                 "Leave task to the data set."
             )
         self.model: Any = model
+        self.own: OwnTraining | None = getattr(model, "own_training", None)
         self.spec = spec
         self.make_optimizer, self.schedule = optimizer, dict(scheduler or {})
         self.success = Success(spec.criteria)
@@ -110,24 +124,37 @@ class SequenceTask(pl.LightningModule, ABC):
 
     def run_model(self, x: Tensor, split: str) -> Tensor:
         """The model's outputs; where the data says so, the state goes on from the batch before, without its history."""
+        return self._carry(self.model, x, split)
+
+    def _carry(self, run: Callable[..., tuple[Tensor, State]], x: Tensor, split: str) -> Tensor:
         state = self.carried.get(split) if self.spec.carried else None
-        outputs, state = self.model(x, state)
+        outputs, state = run(x, state)
         if self.spec.carried:
             self.carried[split] = detach(state)
         return outputs
 
     def configure_optimizers(self) -> Any:
-        """The optimizer and, where one is chosen, the schedule."""
+        """The optimizer and, where one is chosen, the schedule; or what the model brings."""
+        if self.own:
+            return self.own.optimizer(lambda: self.trainer.is_last_batch)
         optimizer = self.make_optimizer(self.parameters())
         if not self.schedule:
             return {"optimizer": optimizer}
         schedule = {**self.schedule, "scheduler": self.schedule["scheduler"](optimizer)}
         return {"optimizer": optimizer, "lr_scheduler": schedule}
 
+    def configure_gradient_clipping(
+        self, optimizer: Optimizer, gradient_clip_val: float | None = None, gradient_clip_algorithm: str | None = None
+    ) -> None:
+        """As the trainer is told; the gradients of a model's own training are left whole."""
+        if not self.own:
+            self.clip_gradients(optimizer, gradient_clip_val, gradient_clip_algorithm)
+
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """The loss; logged only on the steps that are written, since logging costs as much as a small step."""
         self.success.sequences += len(batch[0]) * self.trainer.world_size
-        loss = self.loss(batch, "train") * self._share(batch)
+        loss = self._carry(self.own.objective, batch[0], "train") if self.own else self.loss(batch, "train")
+        loss = loss * self._share(batch)
         self.positions_seen += batch[0].shape[0] * batch[0].shape[1] * self.trainer.world_size
         if (self.trainer.global_step + 1) % self.log_every == 0:
             self.log("train/loss", loss.detach(), sync_dist=True)
