@@ -16,7 +16,7 @@ WRONG = [
     (["cell=lstmm"], "cell=lstmm: no such cell. Did you mean lstm? Available: gru, lstm, rnn, vanilla."),
     (
         ["data=ading"],
-        "data=ading: no such data set. Did you mean adding? Available: adding, stocks, text, translation.",
+        "data=ading: no such data set. Did you mean adding? Available: adding, images, spoken_digits, stocks, text, translation.",
     ),
     (["cell.hiden_size=3"], "cell.hiden_size: no such key. Did you mean cell.hidden_size?"),
     (["cel=gru"], "cel: no such key. Did you mean cell?"),
