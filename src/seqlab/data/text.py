@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
 UNKNOWN, END_OF_LINE = "<unk>", "<eos>"
-HUB_SPLITS: dict[Split, str] = {"train": "train", "val": "validation", "test": "test"}
 SHARES: dict[Split, float] = {"train": 0.9, "val": 0.05, "test": 0.05}
 """How one text is cut where it comes without a split: in order, at line ends."""
 
@@ -105,7 +104,7 @@ class Text(SequenceData):
 
         named.quiet_datasets()
         if self.name is not None:
-            return self._cut(_from_hub(datasets, self.name, self.config, self.column))
+            return self._cut(_from_hub(self.name, self.config, self.column))
         if self.files is not None:
             by_split = self.files if isinstance(self.files, Mapping) else {"train": self.files}
             if set(by_split) not in ({"train"}, set(SPLITS)):
@@ -124,9 +123,7 @@ class Text(SequenceData):
         manual = "\n".join(topics[name] for name in sorted(topics))
         return self._cut({"train": datasets.Dataset.from_dict({"text": manual.splitlines(keepends=True)})})
 
-    def _cut(self, parts: Mapping[str, Dataset]) -> dict[Split, Dataset]:
-        if "train" not in parts:
-            raise DataError(f"data.name={self.name}: no train split. It has: {', '.join(parts)}.")
+    def _cut(self, parts: Mapping[Split, Dataset]) -> dict[Split, Dataset]:
         if set(SPLITS) <= set(parts):
             return {split: parts[split] for split in SPLITS}
         whole, start, cut = parts["train"], 0, dict[Split, Any]()
@@ -169,17 +166,9 @@ class _Windows(TorchDataset[Batch]):
         return window[:, :-1], window[:, 1:]
 
 
-def _from_hub(datasets: object, name: str, config: str | None, column: str) -> dict[str, Dataset]:
-    try:
-        loaded = datasets.load_dataset(name, config)  # type: ignore[attr-defined]
-    except Exception as error:
-        raise DataError(f"data.name={name}: cannot be loaded ({str(error).splitlines()[0]})") from error
-    first = next(iter(loaded.values()))
-    if column not in first.column_names:
-        raise DataError(f"data.column={column}: {name} has no such column. It has: {', '.join(first.column_names)}.")
-    lines = loaded.select_columns([column]).rename_columns({column: "text"}).map(_end_line)
-    ours = {theirs: split for split, theirs in HUB_SPLITS.items()}
-    return {ours.get(theirs, theirs): part for theirs, part in lines.items()}
+def _from_hub(name: str, config: str | None, column: str) -> dict[Split, Dataset]:
+    parts = named.from_hub(name, config, {"column": column})
+    return {split: part.rename_columns({column: "text"}).map(_end_line) for split, part in parts.items()}
 
 
 def _end_line(row: dict[str, str]) -> dict[str, str]:
