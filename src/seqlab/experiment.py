@@ -165,11 +165,7 @@ def _train(run: Run, built: Built, stop: Stop) -> Mapping[str, Any]:
             "best": best_metrics,
             "test": tested,
             **({"by_length": task.by_length} if data.spec.by_length else {}),
-            **(
-                {"criteria": [c.name for c in data.spec.criteria], "solved": task.success.met}
-                if data.spec.criteria
-                else {}
-            ),
+            **({"solved": task.success.solved} if data.spec.criteria else {}),
             "sequences": task.success.sequences,
             "steps": trainer.global_step,
             "epochs": trainer.current_epoch,
