@@ -162,9 +162,10 @@ class ExactResume(pl.Callback):
         if not trainer.is_global_zero:
             return
         planned = trainer.estimated_stepping_batches
+        foreseeable = planned != float("inf") and not pl_module.spec.criteria
         progress = {
             "step": trainer.global_step,
-            "of": int(planned) if planned != float("inf") else None,
+            "of": int(planned) if foreseeable else None,
             "seconds": round(pl_module.seconds, 3),
         }
         with suppress(OSError):  # no run is stopped because it cannot say how far it is
