@@ -35,30 +35,31 @@ def batches(*shapes: tuple[int, int]) -> list[Tensor]:
     return [torch.randint(K, shape, generator=randomness) for shape in shapes]
 
 
-def iterate(cell: HMM, epoch: list[Tensor], smoothing: float = 0.0) -> None:
-    """One iteration over batches of whole sequences."""
+def iterate(cell: HMM, epoch: list[Tensor], smoothing: float = 0.0, times: int = 1) -> None:
+    """Some iterations over batches of whole sequences."""
     last = False
     em = ExpectationMaximisation(cell, smoothing)
     optimizer = em.optimizer(lambda: last)
-    for i, x in enumerate(epoch, 1):
-        last = i == len(epoch)
+    for i, x in enumerate(epoch * times, 1):
+        last = i % len(epoch) == 0
         optimizer.zero_grad()
         em.objective(x, None)[0].backward()
         optimizer.step()
 
 
+@pytest.mark.parametrize("times", [1, 3])
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
-def test_one_iteration_equals_that_of_hmmlearn(smoothing: float) -> None:
+def test_iterations_equal_those_of_hmmlearn(smoothing: float, times: int) -> None:
     """To 1e-8, over batches of different sizes, and with a prior that is worth as many counts."""
     cell, epoch = drawn(), batches((4, 11), (2, 30), (1, 1))
-    theirs = CategoricalHMM(N, n_features=K, init_params="", n_iter=1)
+    theirs = CategoricalHMM(N, n_features=K, init_params="", n_iter=times, tol=-np.inf)
     theirs.startprob_, theirs.transmat_, theirs.emissionprob_ = (t.detach().exp().numpy() for t in cell.tables)
     lengths = [length for sequences, length in (x.shape for x in epoch) for _ in range(sequences)]
     theirs.startprob_prior = 1 + smoothing * len(lengths) / N
     theirs.transmat_prior = 1 + smoothing * (sum(lengths) - len(lengths)) / N**2
     theirs.emissionprob_prior = 1 + smoothing * sum(lengths) / (N * K)
     theirs.fit(np.concatenate([x.flatten() for x in epoch])[:, None], lengths)
-    iterate(cell, epoch, smoothing)
+    iterate(cell, epoch, smoothing, times)
     for ours, expected in zip(cell.tables, (theirs.startprob_, theirs.transmat_, theirs.emissionprob_), strict=True):
         np.testing.assert_allclose(ours.detach().exp(), expected, rtol=0, atol=1e-8)
 
