@@ -18,10 +18,10 @@ TOLERANCE = 0.04
 class MarkedPairs(GeneratedData):
     """Experiments 4 and 5 of Hochreiter & Schmidhuber (1997): each step has a value and a mark.
 
-    One of the first ten pairs is marked 1, and one of the first T/2 − 1 that are then left; the first pair and the last
-    are marked −1, and all others 0. The target, at the last step, is made of the two values X₁ and X₂ that are marked
-    1. Where the draw falls on the first pair, its mark stays −1, and its value counts as if it were not there. The
-    length is any of T … T + T/10. A sequence is right where the error is below 0.04.
+    One of the first ten pairs is marked 1, and one of the first T/2 − 1 then left. Of the others the first pair
+    and the last are marked −1, and the rest 0. Where the first pair is marked 1, its value is set to one that changes
+    nothing. The target, at the last step, is made of the two values X₁ and X₂ that are marked 1. The length is any of
+    T … T + T/10. A sequence is right where the error is below 0.04.
 
     Args:
         length: T; at least 20, so that the first ten pairs are in the first half.
@@ -33,6 +33,8 @@ class MarkedPairs(GeneratedData):
 
     lowest: float
     """Values are drawn from U[lowest, 1]."""
+    neutral: float
+    """The value of a first pair that is marked 1."""
 
     def __init__(self, length: int, **sizes: int):
         super().__init__(**sizes)
@@ -49,11 +51,11 @@ class MarkedPairs(GeneratedData):
 
     @abstractmethod
     def luck(self, values: int) -> float:
-        """The probability that the best constant is right where so many values count."""
+        """The probability that the best constant is right where so many values are not neutral."""
 
     def describe(self) -> DataSpec:
         """Two reals in, one real out at the last step."""
-        one = 1 / 10 + 9 / 10 / (self.length // 2 - 1)  # how often a draw falls on the first pair
+        one = 1 / 10 + 9 / 10 / (self.length // 2 - 1)  # how often the first pair is marked 1
         return DataSpec(
             inputs=Reals(2),
             targets=Reals(1),
@@ -76,8 +78,9 @@ class MarkedPairs(GeneratedData):
         first = rng.integers(0, 10, size)
         second = rng.integers(0, self.length // 2 - 1, size)
         second += second >= first  # a pair is marked once
-        marks[row, first] = marks[row, second] = 1
         marks[:, 0] = marks[:, -1] = -1
+        marks[row, first] = marks[row, second] = 1
+        values[marks[:, 0] == 1, 0] = self.neutral
         x = np.stack([values, marks], axis=-1).astype(np.float32)
         target = self.combine(values, marks == 1).astype(np.float32)
         return torch.from_numpy(x), torch.from_numpy(target[:, None])
@@ -89,10 +92,10 @@ class Adding1997(MarkedPairs):
     It is solved when 2000 sequences in a row were right, with a mean absolute error below 0.01::
 
         value  0.3  0.6  0.5 -0.2  0.7  0.2
-        mark  -1    1    0    1    0   -1        target 0.5 + (0.6 − 0.2)/4 = 0.6
+        mark   -1   1    0    1    0   -1        target 0.5 + (0.6 − 0.2)/4 = 0.6
     """
 
-    lowest = -1.0
+    lowest, neutral = -1.0, 0.0
 
     @property
     def criteria(self) -> tuple[Criterion, ...]:
@@ -119,7 +122,7 @@ class Multiplication1997(MarkedPairs):
         sizes: as ``GeneratedData`` has them.
     """
 
-    lowest = 0.0
+    lowest, neutral = 0.0, 1.0
 
     def __init__(self, length: int, n_seq: Sequence[int], **sizes: int):
         super().__init__(length, **sizes)
