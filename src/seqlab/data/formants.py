@@ -72,7 +72,7 @@ def _pulses(pitch: np.ndarray) -> np.ndarray:
 
 
 def _glide(vowels: np.ndarray, middle: np.ndarray, time: np.ndarray) -> np.ndarray:
-    """A resonance in Hz (T, n) that goes straight from each vowel (n, 3) to the next, the second being at ``middle``."""
+    """A resonance in Hz (T, n) that goes straight from vowel to vowel (n, 3); the second is reached at ``middle``."""
     first, second, third = vowels.T
     to_second, to_third = (time - 0.1) / (middle - 0.1), (time - middle) / (0.9 - middle)
     return first + (second - first) * to_second.clip(0, 1) + (third - second) * to_third.clip(0, 1)
