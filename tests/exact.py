@@ -47,6 +47,8 @@ CONFIGURATIONS: dict[str, list[str]] = {
     "carried, dropout": [*TEXT, "cell=gru", *DROPOUT],
     "masked": WORDS,
     "vanilla": ["cell=vanilla"],
+    "lstm_1997": [*TEXT, "cell=lstm_1997", "cell.cells_per_block=2"],
+    "attention, carried": [*TEXT, "cell=attention", "cell.heads=1", "cell.window=12", *DROPOUT],
     "workers": ["data.workers=2", *DROPOUT],
     "accumulation": ["trainer.accumulate_grad_batches=2"],
     "accumulation by three": ["trainer.accumulate_grad_batches=3", "scheduler=cosine"],

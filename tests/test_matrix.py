@@ -32,6 +32,11 @@ def test_model_options_fit_every_token_task(train: Command, data: str, model: st
     assert train(f"data={data}", "cell=vanilla", f"model.{model}").code == 0
 
 
+def test_attention_fits_the_translation_task(train: Command) -> None:
+    """With an embedding, by its own key."""
+    assert train("data=translation", "model.attention=true", "model.embedding_size=5").code == 0
+
+
 @pytest.mark.parametrize(
     "choice",
     [

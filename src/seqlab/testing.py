@@ -53,6 +53,12 @@ class CellTests(ABC):
         second, _ = cell(x[:, 3:], state)
         torch.testing.assert_close(torch.cat([first, second], 1), whole)
 
+    def test_the_state_is_as_large_after_one_step_as_after_many(self) -> None:
+        """What it costs to remember is a fact of the cell, and no run grows without bound."""
+        cell, x = self._cell(), self._inputs()
+        sizes = [[part.shape for part in tensors(cell(x[:, :steps])[1])] for steps in (1, T)]
+        assert sizes[0] == sizes[1]
+
     def test_later_inputs_never_change_earlier_outputs(self) -> None:
         """h_t depends on x_1 … x_t alone."""
         cell, x = self._cell(), self._inputs()

@@ -1,8 +1,8 @@
 """The contract of a cell: ``h, state = cell(x, state=None)``.
 
 Shapes, batch first: x is (B, T, D), h is (B, T, H), and ``cell.hidden_size`` is H. The state is opaque: tensors, or
-tuples of tensors, that the same cell takes back. ``nn.RNN``, ``nn.GRU`` and ``nn.LSTM`` keep the contract with
-``batch_first=True``.
+tuples of tensors, that the same cell takes back; their shapes do not depend on how many steps were read. ``nn.RNN``,
+``nn.GRU`` and ``nn.LSTM`` keep the contract with ``batch_first=True``.
 
 A cell whose input weights are a table may set ``takes_tokens = True``: it then also takes token ids, x (B, T) of int64,
 because W x_t for a one-hot x_t *is* a column of W.
