@@ -9,12 +9,16 @@ import datasets
 import numpy as np
 import pytest
 import torch
+import yaml
+from torch import nn
 
+from conftest import Command
 from seqlab.data import idx
 from seqlab.data.base import SPLITS, SequenceData
 from seqlab.data.images import Images
 from seqlab.data.split import held_out
 from seqlab.errors import DataError
+from seqlab.plugins import options
 from seqlab.testing import DataTests
 
 MNIST = Path(__file__).parents[3] / "shared/data/mnist"
@@ -268,3 +272,38 @@ def test_impossible_choices_are_refused(wrong: dict[str, object], message: str) 
     """Each with the key and what to do."""
     with pytest.raises(DataError, match=message):
         set_up(**wrong)
+
+
+@pytest.mark.parametrize("preset", ["le2015/pmnist_irnn", "cooijmans2017/smnist_lstm", "bai2018/smnist_gru"])
+def test_presets_train_on_a_folder_that_is_given(train: Command, folder: Path, preset: str) -> None:
+    """With their own cell and with another; without MNIST's files one line says what to give."""
+    for cell in ([], ["cell=vanilla"]):
+        answer = train(f"experiment={preset}", f"data.folder={folder}", "data.batch_size=8", *cell)
+        assert answer.code == 0, answer.err
+    answer = train(f"experiment={preset}")
+    assert answer.code == 2
+    assert answer.err.startswith("seqlab: data.folder=mnist: no such folder. Give one that holds MNIST's files train-")
+
+
+def test_rows_name_their_cell_and_their_figure(seqlab: Command) -> None:
+    """A file's name says the order of the pixels and the cell; what was published is a share of images."""
+    rows = [name for name in options("experiment") if "mnist_" in name]
+    assert len(rows) == 12
+    for row in rows:
+        composed = yaml.safe_load(seqlab("train", f"experiment={row}", "--cfg", "job").out)
+        task, cell = row.split("/")[1].split("_")
+        assert composed["cell"]["_target_"].rpartition(".")[2].lower() == cell
+        assert composed["data"]["permuted"] == (task == "pmnist")
+        assert set(composed["published"]) == {"by", "accuracy"}
+        assert 0.2 < composed["published"]["accuracy"] < 1
+
+
+@pytest.mark.parametrize(("preset", "cell"), [("lstm", nn.LSTM), ("gru", nn.GRU), ("rnn", nn.RNN)])
+def test_rows_of_bai_2018_have_seventy_thousand_weights(seqlab: Command, preset: str, cell: type[nn.Module]) -> None:
+    """With the readout, to one per cent."""
+    for task in ("smnist", "pmnist"):
+        H = yaml.safe_load(seqlab("train", f"experiment=bai2018/{task}_{preset}", "--cfg", "job").out)["cell"][
+            "hidden_size"
+        ]
+        parameters = [*cell(1, H).parameters(), *nn.Linear(H, 10).parameters()]
+        assert sum(p.numel() for p in parameters) == pytest.approx(70_000, rel=0.01)

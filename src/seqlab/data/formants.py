@@ -8,15 +8,26 @@ import numpy as np
 
 from seqlab.data.words import RATE, Words
 
-VOWELS = {"i": (270, 2290, 3010), "æ": (660, 1720, 2410), "ɑ": (730, 1090, 2440), "u": (300, 870, 2240)}
+VOWELS = {
+    "i": (270, 2290, 3010),
+    "ɪ": (390, 1990, 2550),
+    "ɑ": (730, 1090, 2440),
+    "ʌ": (640, 1190, 2390),
+    "u": (300, 870, 2240),
+    "ʊ": (440, 1020, 2240),
+}
 """Their first three resonances in Hz: means over men (Peterson & Barney 1952, Table II)."""
 
 BANDWIDTHS = (60, 90, 150)
 """Of the resonances, in Hz."""
 
-FORWARD = ("iɑu", "ɑiu", "iuɑ", "iæu", "æiu")
+FORWARD = ("iɑu", "ɪɑu", "iʌu", "iɑʊ", "ɑiu")
 WORDS = (*FORWARD, *(word[::-1] for word in FORWARD))
-"""Ten words of three vowels, half of them the others backwards: only the order tells a word from its reverse."""
+"""Ten words of three vowels. Some differ in one vowel and its neighbour; half are the others backwards, so that only
+the order tells a word from its reverse."""
+
+NOISE = (-2, -1)
+"""The noise of a word lies between these powers of ten of its loudest sample."""
 
 SPEAKERS, TIMES = 20, 5
 """How many speakers there are, and how often each says each word."""
@@ -44,13 +55,11 @@ def words() -> Words:
     swell = np.sin(np.pi * time.clip(0, 1))
     sound = _pulses(pitch * (1 + 0.1 * swell))
     for resonance, bandwidth in enumerate(BANDWIDTHS):
-        first, second, third = np.array([[VOWELS[vowel][resonance] for vowel in WORDS[w]] for w in word]).T
-        to_second, to_third = (time - 0.1) / (middle - 0.1), (time - middle) / (0.9 - middle)
-        path = first + (second - first) * to_second.clip(0, 1) + (third - second) * to_third.clip(0, 1)
-        sound = _resonate(sound, throat * path, bandwidth)
+        vowels = np.array([[VOWELS[vowel][resonance] for vowel in WORDS[w]] for w in word])
+        sound = _resonate(sound, throat * _glide(vowels, middle, time), bandwidth)
     sound *= np.sqrt(swell)
     sound /= abs(sound).max(0)
-    sound += rng.standard_normal((T, n)) * 10 ** rng.uniform(-2.5, -1.5, n)
+    sound += rng.standard_normal((T, n)) * 10 ** rng.uniform(*NOISE, n)
     sound *= rng.uniform(0.2, 0.7, n)
     lengths = np.ceil(RATE * (seconds + pauses.sum(0))).astype(int)
     waves = [wave[:length] for wave, length in zip(sound.T.copy(), lengths, strict=True)]
@@ -60,6 +69,13 @@ def words() -> Words:
 def _pulses(pitch: np.ndarray) -> np.ndarray:
     """One at each beginning of a period, else zero, for pitches in Hz (T, n)."""
     return np.diff(np.floor(np.cumsum(pitch / RATE, 0)), axis=0, prepend=0)
+
+
+def _glide(vowels: np.ndarray, middle: np.ndarray, time: np.ndarray) -> np.ndarray:
+    """A resonance in Hz (T, n) that goes straight from vowel to vowel (n, 3); the second is reached at ``middle``."""
+    first, second, third = vowels.T
+    to_second, to_third = (time - 0.1) / (middle - 0.1), (time - middle) / (0.9 - middle)
+    return first + (second - first) * to_second.clip(0, 1) + (third - second) * to_third.clip(0, 1)
 
 
 def _resonate(x: np.ndarray, frequency: np.ndarray, bandwidth: float) -> np.ndarray:
