@@ -13,7 +13,7 @@ from conftest import TINY, Command
 from seqlab import plugins
 
 WRONG = [
-    (["cell=lstmm"], "cell=lstmm: no such cell. Did you mean lstm? Available: gru, lstm, rnn, vanilla."),
+    (["cell=lstmm"], "cell=lstmm: no such cell. Did you mean lstm? Available: attention, gru, irnn,"),
     (
         ["data=ading"],
         "data=ading: no such data set. Did you mean adding? Available: adding, stocks, text, translation.",
