@@ -103,11 +103,11 @@ def command(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
 def test_an_installed_package(package: Path, tmp_path: Path) -> None:
     """Its options are listed, completed, suggested, and run in the same sweep as ours."""
     assert "forgetful (from my_lab)  A cell of somebody else's" in command("list", cwd=tmp_path).stdout
-    assert "cell: forgetful, gru, lstm" in command("train", "--help", cwd=tmp_path).stdout
+    assert "cell: attention, forgetful, gru" in command("train", "--help", cwd=tmp_path).stdout
     assert "forgetful (from my_lab)" in command("train", "cell=nope", cwd=tmp_path).stderr
     wrong = command("train", "cell=forgetfull", cwd=tmp_path)
     assert wrong.returncode == 2
-    assert "Did you mean forgetful? Available: forgetful (from my_lab), gru" in wrong.stderr
+    assert "Did you mean forgetful? Available: attention, forgetful (from my_lab), gru" in wrong.stderr
     swept = command("train", "-m", "cell=forgetful,vanilla", "logger=none", *TINY, cwd=tmp_path)
     assert swept.returncode == 0, swept.stdout + swept.stderr
     assert [found.name.split("-")[1] for found in find([tmp_path / "runs"])] == ["forgetful", "vanilla"]
