@@ -105,8 +105,9 @@ def test_all_seeds_share_one_permutation_and_one_split() -> None:
 
 
 def test_the_digits_are_split_by_class_and_whole() -> None:
-    """Each class has its share in each part, and no image is lost or comes twice."""
+    """Each class has its share in each part, no image is lost or comes twice, and sixteen shades end at 1."""
     data = set_up()
+    assert data.held["train"][0].unique().tolist() == [shade / 16 for shade in range(17)]
     counts = {split: np.bincount(data.held[split][1]) for split in SPLITS}
     total = sum(counts.values())
     assert total.sum() == 1797

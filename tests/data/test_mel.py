@@ -52,6 +52,13 @@ def test_a_pure_tone_lights_its_band(band: int) -> None:
     assert (far < soft[:, [band]] - 5).all()
 
 
+def test_power_is_that_of_the_sound() -> None:
+    """A sine of height 0.2 has 0.2²/2 at its frequency, and a constant 0.2 has 0.2² at zero."""
+    every = np.eye(FFT // 2 + 1)
+    np.testing.assert_allclose(log_mel(tone(1000, loud=0.2), every)[:, 32], np.log(0.02), atol=1e-3)
+    np.testing.assert_allclose(log_mel(np.full(1000, 0.2), every)[:, 0], np.log(0.04), atol=1e-3)
+
+
 def test_frames_follow_each_other_every_ten_milliseconds() -> None:
     """One for each hop that fits; a click is in the frames that hear it; what is too short makes one frame."""
     weights = bank(10)
