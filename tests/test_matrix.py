@@ -11,11 +11,13 @@ from conftest import Command
 from seqlab.ledger import find
 from seqlab.plugins import options
 
-REFUSED = {
-    ("hmm", "adding"): "cell=hmm reads tokens; the inputs are real-valued. Take data=text, or another cell.",
-    ("hmm", "stocks"): "cell=hmm reads tokens; the inputs are real-valued. Take data=text, or another cell.",
-    ("hmm", "translation"): "cell=hmm predicts the next token at every step; the data asks for something else.",
-}
+READS, PREDICTS = (
+    "cell=hmm reads tokens; the inputs are real-valued.",
+    "cell=hmm predicts the next token at every step;",
+)
+REAL = ("adding", "adding_1997", "images", "multiplication_1997", "spoken_digits", "stocks", "two_sequence")
+NEXT = ("text", "long_lag")
+REFUSED = {("hmm", data): READS if data in REAL else PREDICTS for data in options("data") if data not in NEXT}
 """What cannot be, and what is said of it."""
 PAIRS = [(cell, data) for cell in options("cell") for data in options("data")]
 
@@ -39,6 +41,12 @@ def test_a_cell_that_is_not_for_a_data_set_says_so(train: Command, tmp_path: Pat
     assert (answer.code, answer.err.count("\n")) == (2, 1)
     assert REFUSED[cell, data] in answer.err
     assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize("data", ["parity", "copy"])
+def test_the_beliefs_of_a_hidden_markov_model_are_read_out_like_any_state(train: Command, data: str) -> None:
+    """Where no next token is asked for, by the model that other cells have there."""
+    assert train("cell=hmm", "model=sequence", f"data={data}").code == 0
 
 
 @pytest.mark.parametrize("model", ["embedding_size=5", "bias=false"])

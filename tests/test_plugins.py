@@ -67,7 +67,10 @@ def test_a_folder_anywhere(seqlab: Command, folder: Path, tmp_path: Path) -> Non
     assert "forgetful (from mine)  A cell of somebody else's" in listed
     answer = seqlab("train", "-m", "--config-dir", str(folder), "cell=forgetful,gru", "logger=none", *TINY)
     assert answer.code == 0, answer.err
-    assert [found.name.split("-")[1] for found in find([tmp_path / "runs"])] == ["forgetful", "gru"]
+    theirs, ours = find([tmp_path / "runs"])
+    assert [found.name.split("-")[1] for found in (theirs, ours)] == ["forgetful", "gru"]
+    forked = seqlab("resume", str(theirs), "--fork", "trainer.max_epochs=2")
+    assert forked.code == 0, forked.err
 
 
 def test_an_option_that_two_offer_is_a_conflict(seqlab: Command, folder: Path) -> None:

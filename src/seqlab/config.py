@@ -130,10 +130,10 @@ def freeze(config: DictConfig, origin: Origin) -> Run:
     plugin_path = [str(origin.config_dir)] if origin.config_dir else []
     plugins.make_importable(plugin_path)
     _check_choices(chosen, origin.config_dir)
-    config = _fitted(config, origin.overrides)
+    config = _fitted(config, origin)
     resolved = _resolve(config)
     _check_keys(resolved)
-    _check_types(resolved, origin.overrides)
+    _check_types(resolved, origin)
     _check_ranges(resolved)
     _check_targets(resolved, chosen)
     pinned = _resolve(DictConfig(OmegaConf.merge(config, {"seed": 0})))
@@ -154,10 +154,14 @@ def composed(overrides: Sequence[str], config_dir: Path | None = None) -> Run:
     Raises:
         InputError: as for ``freeze``, and whatever Hydra cannot compose.
     """
-    extra = [f"hydra.searchpath=[{config_dir.resolve().as_uri()}]"] if config_dir else []
     with initialize_config_dir(str(plugins.conf_dir()), version_base="1.3"):
-        config = compose(CONFIG_NAME, [*extra, *overrides], return_hydra_config=True)
+        config = compose(CONFIG_NAME, [*_searched(config_dir), *overrides], return_hydra_config=True)
         return freeze(without_hydra(config), Origin.of(config.hydra))
+
+
+def _searched(config_dir: Path | None) -> tuple[str, ...]:
+    """What makes Hydra look into a folder, too."""
+    return (f"hydra.searchpath=[{config_dir.resolve().as_uri()}]",) if config_dir else ()
 
 
 class Jobs:
@@ -232,27 +236,27 @@ def _check_keys(resolved: dict[str, Any]) -> None:
             raise ConfigError(f"{key}: no such key.{suggestion(key, SPINE)} Available: {', '.join(SPINE)}.")
 
 
-def _fitted(config: DictConfig, overrides: tuple[str, ...]) -> DictConfig:
+def _fitted(config: DictConfig, origin: Origin) -> DictConfig:
     """The configuration without what an experiment says of its own cell, where a person has chosen another one.
 
     Keys that this one does not have go; a key that the person wrote stays, for the cell to judge.
     """
-    parsed = OverridesParser.create().parse_overrides(list(overrides))
+    parsed = OverridesParser.create().parse_overrides(list(origin.overrides))
     given = {override.key_or_group: override.input_line for override in parsed}
     if not {"cell", "experiment"} <= given.keys():
         return config
-    known = _defaults((given["cell"],)).cell
+    known = _defaults((*_searched(origin.config_dir), given["cell"])).cell
     kept = [key for key in config.cell if key in known or f"cell.{key}" in given]
     fitted = copy.deepcopy(config)
     fitted.cell = OmegaConf.masked_copy(config.cell, kept)
     return fitted
 
 
-def _check_types(resolved: dict[str, Any], overrides: tuple[str, ...]) -> None:
+def _check_types(resolved: dict[str, Any], origin: Origin) -> None:
     """An overridden value must be of the type that it replaces; the trainer's keys are Lightning's to judge."""
-    parsed = OverridesParser.create().parse_overrides(list(overrides))
-    choices = tuple(o.input_line for o in parsed if is_choice(o.key_or_group))
-    defaults, given = _defaults(choices), OmegaConf.create(resolved)
+    parsed = OverridesParser.create().parse_overrides(list(origin.overrides))
+    choices = (o.input_line for o in parsed if is_choice(o.key_or_group))
+    defaults, given = _defaults((*_searched(origin.config_dir), *choices)), OmegaConf.create(resolved)
     for override in parsed:
         key = override.key_or_group
         if override.is_delete() or override.is_add() or is_choice(key) or key.startswith(("trainer.", "hydra")):

@@ -85,7 +85,7 @@ def test_a_periodic_chain_has_its_shares_too() -> None:
     [
         (DataSpec(Reals(1), Reals(1), "every", BITS), "cell=hmm reads tokens; the inputs are real-valued."),
         (DataSpec(SYMBOLS, SYMBOLS, "last", BITS), "cell=hmm predicts the next token at every step; the data asks"),
-        (DataSpec(SYMBOLS, Tokens(7), "every", BITS), "have its beliefs read out like any cell's by the task's usual"),
+        (DataSpec(SYMBOLS, Tokens(7), "every", BITS), "have its beliefs read out like any cell's: model=sequence"),
     ],
 )
 def test_other_data_are_refused(spec: DataSpec, message: str) -> None:

@@ -152,9 +152,8 @@ def test_a_resumed_run_is_solved_after_as_many_sequences(
     """The window of the last sequences goes on where it was."""
     monkeypatch.syspath_prepend(str(easy))
     words = ["data=adding", "data.batch_size=1", "data.train_size=60", "data.val_size=8", "data.test_size=8"]
-    run = run_of(
-        tmp_path, *words, "data._target_=easy.Easy", "+data.judged_on=train", "~data.length", "task=least_squares"
-    )
+    words += ["data._target_=easy.Easy", "+data.judged_on=train", "~data.length", "~data.form", "task=least_squares"]
+    run = run_of(tmp_path, *words)
     copies = make_keeping(run, monkeypatch)
     assert run.status.summary["solved"]["first"]
     late = [copy for step, copy in copies if step > 20][:2]

@@ -38,7 +38,7 @@ class HiddenMarkovModel(nn.Module):
         if spec.loss_at != "every" or spec.inputs != spec.targets:
             raise ConfigError(
                 "cell=hmm predicts the next token at every step; the data asks for something else. Take data=text, or "
-                "have its beliefs read out like any cell's by the task's usual model, such as model=encoder_decoder."
+                "have its beliefs read out like any cell's: model=sequence, or model=encoder_decoder for a translation."
             )
         if training not in ("em", "gradient"):
             raise ValueError(f"training must be em or gradient, got '{training}'")
