@@ -198,6 +198,19 @@ def test_success_and_published_figures_stand_beside_ours(seqlab: Command, tmp_pa
     assert "training sequences until its criterion was met" in out
 
 
+def test_two_criteria_leave_room_for_less(seqlab: Command, tmp_path: Path) -> None:
+    """The table still fits 80 columns, and where nothing has finished it says so."""
+    for seed, solved in ((1, {"st1": 27_380, "st2": 139_850}), (2, {"st1": 4_000, "st2": 9_000})):
+        run = put(tmp_path / "runs", "lstm", seed, 0.001)
+        summary = json.loads((run.folder / "summary.json").read_text())
+        run.conclude(summary | {"solved": solved})
+    out = seqlab("compare", "runs").out
+    assert max(map(len, out.splitlines())) <= 80
+    assert out.splitlines()[1].split() == ["cell", "test", "st1", "st2", "n", "parameters"]
+    put(tmp_path / "others", "lstm", 1, None, "interrupted")
+    assert "adding: no result yet" in seqlab("compare", "others").out
+
+
 def test_lengths_have_a_table_of_their_own(seqlab: Command, tmp_path: Path) -> None:
     """In four parts from short to long, each a mean over its lengths and over seeds."""
     for seed in (1, 2):

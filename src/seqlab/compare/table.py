@@ -14,7 +14,6 @@ from seqlab.compare.read import Group, Section
 from seqlab.compare.statistics import Mean, mean
 from seqlab.terminal import WIDTH, Terminal
 
-COSTS = ("n", "parameters", "state", "seconds")
 RANGES = 4
 """Into how many parts the lengths of test sequences are put together."""
 
@@ -51,12 +50,7 @@ def show(sections: Sequence[Section]) -> None:
 def _table(section: Section, narrow: bool) -> Table:
     metric, references = _measured(section)
     sign = 1 if metric["goal"] == "min" else -1
-    better = "lower" if sign > 0 else "higher"
-    columns = ["test", *section.criteria] if section.criteria else ["test", *(["validation"] * (not narrow))]
-    columns += ["n"] if narrow else [cost for cost in COSTS if not (section.criteria and cost == "state")]
-    table = _started(
-        f"{section.data}: {metric['name'].replace('_', ' ')}, {metric['unit']}, {better} is better", columns
-    )
+    table = _started(_title(section), columns := _columns(section, narrow))
     for group in _ranked(section):
         row = _row(group, section.criteria)
         table.add_row(group.label, *(row.get(name, "-") for name in columns))
@@ -74,6 +68,25 @@ def _table(section: Section, narrow: bool) -> Table:
         row = _published(published, metric["name"])
         table.add_row(published["by"], *(row.get(name, "") for name in columns), style="dim")
     return table
+
+
+def _title(section: Section) -> str:
+    if not section.finished:
+        return f"{section.data}: no result yet"
+    metric, _ = _measured(section)
+    better = "lower" if metric["goal"] == "min" else "higher"
+    return f"{section.data}: {metric['name'].replace('_', ' ')}, {metric['unit']}, {better} is better"
+
+
+def _columns(section: Section, narrow: bool) -> list[str]:
+    """What there is room for: success before validation and costs."""
+    if narrow:
+        return ["test", *section.criteria, "n"]
+    if len(section.criteria) > 1:
+        return ["test", *section.criteria, "n", "parameters"]
+    if section.criteria:
+        return ["test", *section.criteria, "n", "parameters", "seconds"]
+    return ["test", "validation", "n", "parameters", "state", "seconds"]
 
 
 def _by_length(section: Section) -> Table:
