@@ -206,7 +206,7 @@ def test_two_criteria_leave_room_for_less(seqlab: Command, tmp_path: Path) -> No
         run.conclude(summary | {"solved": solved})
     out = seqlab("compare", "runs").out
     assert max(map(len, out.splitlines())) <= 80
-    assert out.splitlines()[1].split() == ["cell", "test", "st1", "st2", "n", "parameters"]
+    assert out.splitlines()[1].split() == ["cell", "test", "st1", "st2", "n"]
     put(tmp_path / "others", "lstm", 1, None, "interrupted")
     assert "adding: no result yet" in seqlab("compare", "others").out
 

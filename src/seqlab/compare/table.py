@@ -80,10 +80,8 @@ def _title(section: Section) -> str:
 
 def _columns(section: Section, narrow: bool) -> list[str]:
     """What there is room for: success before validation and costs."""
-    if narrow:
+    if narrow or len(section.criteria) > 1:
         return ["test", *section.criteria, "n"]
-    if len(section.criteria) > 1:
-        return ["test", *section.criteria, "n", "parameters"]
     if section.criteria:
         return ["test", *section.criteria, "n", "parameters", "seconds"]
     return ["test", "validation", "n", "parameters", "state", "seconds"]
