@@ -70,4 +70,4 @@ def draw(tables: Mapping[str, pd.DataFrame], title: str) -> str:
 def _written(label: str) -> str:
     """A label as a page shows it: what is white space by its escape or name, and no markup."""
     names = {" ": "space"}
-    return html.escape(names.get(label, repr(label)[1:-1]))
+    return html.escape(names.get(label, repr(label)[1:-1]), quote=False)
