@@ -16,6 +16,11 @@ from seqlab.config import composed
 WRONG = [
     (["cell=lstmm"], "cell=lstmm: no such cell. Did you mean lstm? Available: attention, gru, hmm, irnn, lstm, "),
     (["data=ading"], "data=ading: no such data set. Did you mean adding? Available: adding, "),
+    (
+        ["experiment=hochreiter1997/6aa"],
+        "experiment=hochreiter1997/6aa: no such experiment. Did you mean hochreiter1997/6a? Available: adding_search, "
+        "adding_sweep, arjovsky2016/…, bai2018/…, char_rnn, ",
+    ),
     (["cell.hiden_size=3"], "cell.hiden_size: no such key. Did you mean cell.hidden_size?"),
     (["cel=gru"], "cel: no such key. Did you mean cell?"),
     (["+celll.x=1"], "celll: no such key. Did you mean cell?"),

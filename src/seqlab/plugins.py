@@ -131,8 +131,9 @@ def options(group: str, config_dir: Path | None = None) -> dict[str, Option]:
 
 
 def listed(options: Mapping[str, Option]) -> str:
-    """The options as a message names them."""
-    return ", ".join(map(str, options.values())) or "none"
+    """The options as a message names them; those in folders by their folder alone."""
+    names = (f"{name.partition('/')[0]}/…" if "/" in name else str(option) for name, option in options.items())
+    return ", ".join(dict.fromkeys(names)) or "none"
 
 
 def target_fault(target: str) -> str | None:
