@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from seqlab.data.base import Batch, GeneratedData, Split, span
+from seqlab.errors import DataError
 from seqlab.spec import Criterion, DataSpec, Metric, Reals, within
 
 TOLERANCE = 0.04
@@ -120,12 +121,17 @@ class Multiplication1997(MarkedPairs):
         n_seq: it is solved when fewer than so many of the last 2000 sequences were wrong; the paper reads its test set
             at 140 and again at 13. Training ends with the smallest.
         sizes: as ``GeneratedData`` has them.
+
+    Raises:
+        DataError: a length below 20, or no n_seq.
     """
 
     lowest, neutral = 0.0, 1.0
 
     def __init__(self, length: int, n_seq: Sequence[int], **sizes: int):
         super().__init__(length, **sizes)
+        if not n_seq:
+            raise DataError("data.n_seq=[]: expected at least one number of wrong sequences, such as [140, 13].")
         self.n_seq = n_seq
 
     @property
