@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from seqlab.data.base import Batch, GeneratedData, Split, span
+from seqlab.data.base import Batch, GeneratedData, Split, at_least
 from seqlab.errors import DataError
 from seqlab.spec import Criterion, DataSpec, Metric, Reals, within
 
@@ -39,7 +39,7 @@ class MarkedPairs(GeneratedData):
 
     def __init__(self, length: int, **sizes: int):
         super().__init__(**sizes)
-        self.length, _ = span("data.length", length, least=20)
+        self.length = at_least("data.length", length, 20)
 
     @abstractmethod
     def combine(self, values: np.ndarray, marked: np.ndarray) -> np.ndarray:
