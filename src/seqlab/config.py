@@ -254,7 +254,7 @@ def _fitted(config: DictConfig, origin: Origin) -> DictConfig:
     kept = [key for key in config.cell if key in known or f"cell.{key}" in given]
     fitted = copy.deepcopy(config)
     fitted.cell = OmegaConf.masked_copy(config.cell, kept)
-    for key in known:
+    for key in kept:
         if f"cell.{key}" not in given and not _same_type(known[key], config.cell[key]):
             fitted.cell[key] = known[key]
     return fitted

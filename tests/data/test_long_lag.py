@@ -69,7 +69,7 @@ def test_variant_b_has_random_symbols_between_the_ends() -> None:
 
 
 def test_variant_c_is_as_long_as_the_paper_says() -> None:
-    """b, x or y, at least q distractors, e; with the answer q + 4 symbols at least and q + 14 in the mean."""
+    """b, x or y, at least q distractors, e; with the answer q + 4 symbols at least and q + 4 + 9 in the mean."""
     data = long_lag("c", 50, distractors=20)
     rng = np.random.default_rng(0)
     lengths = []

@@ -30,7 +30,7 @@ class LongLag(GeneratedData):
 
     In a and b there are p + 1 symbols, and x or y is remembered for p steps. In c there are p distractors and e, b, x
     and y; q + k distractors are drawn, where k more come with probability 0.1 · 0.9ᵏ, so that the lag is at least
-    q + 1 and the sequence has q + 14 symbols in the mean; the sequences of a batch share their k.
+    q + 1 and the sequence has q + 13 symbols in the mean (the paper says q + 14); those of a batch share their k.
 
     A sequence is right where all outputs are within 0.25 (a), are so at its last step (b), or within 0.2 (c); the task
     is solved when all of the validation set are right, 10,000 random sequences in the paper. Without memory of the
