@@ -154,14 +154,14 @@ class SequenceTask(pl.LightningModule, ABC):
         """The loss; logged only on the steps that are written, since logging costs as much as a small step."""
         self.success.sequences += len(batch[0]) * self.trainer.world_size
         loss = self._carry(self.own.objective, batch[0], "train") if self.own else self.loss(batch, "train")
-        loss = loss * self._share(batch)
+        loss = loss * self.share(batch)
         self.positions_seen += batch[0].shape[0] * batch[0].shape[1] * self.trainer.world_size
         if (self.trainer.global_step + 1) % self.log_every == 0:
             self.log("train/loss", loss.detach(), sync_dist=True)
         self.trainer.should_stop |= self.success.complete
         return loss
 
-    def _share(self, batch: Batch) -> Tensor | float:
+    def share(self, batch: Batch) -> Tensor | float:
         """What the loss of this process counts, so that its mean over processes is the mean over all positions."""
         if self.trainer.world_size == 1 or self.spec.loss_at != "masked":
             return 1.0  # all processes have as many positions
