@@ -56,6 +56,22 @@ def test_another_cell_takes_a_presets_place(seqlab: Command, tmp_path: Path) -> 
     assert "blocks" in answer.err  # a key that a person wrote is not dropped
 
 
+@pytest.mark.parametrize("row", ["1_3x2_lr0.1", "2a", "2c_q50"])
+def test_a_word_of_the_papers_cell_is_not_told_to_another(row: str) -> None:
+    """Its bias is all, gates or none; that of other cells is true or false, and stays as theirs is."""
+    run = composed([f"experiment={PAPER}/{row}", "cell=gru"])
+    assert run.config["cell"]["bias"] is True
+    assert build(run).parameters > 0
+
+
+@pytest.mark.parametrize(("data", "task"), [("two_sequence", "forecast"), ("text", "classify")])
+def test_a_task_must_measure_what_the_data_is_compared_by(train: Command, data: str, task: str) -> None:
+    """Else a run would end without a result."""
+    answer = train(f"data={data}", f"task={task}", "data.batch_size=4", tiny=["trainer.limit_train_batches=1"])
+    assert answer.code == 2
+    assert "the data is compared by" in answer.err
+
+
 @pytest.mark.parametrize(
     ("data", "task"), [("temporal_order", "classify"), ("reber", "classify"), ("adding_1997", "regression")]
 )

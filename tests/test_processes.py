@@ -21,6 +21,7 @@ from seqlab.data.adding import Adding
 from seqlab.ledger import find, status
 
 SMALL = ["logger=none", "trainer=cpu", "cell.hidden_size=8", "trainer.max_epochs=2", "trainer.log_every_n_steps=1"]
+STRINGS = ["data=reber", "data.train_size=40", "data.val_size=16", "data.test_size=16"]
 
 
 def results(folder: Path) -> tuple[dict, dict]:
@@ -28,7 +29,7 @@ def results(folder: Path) -> tuple[dict, dict]:
     return summary, read(folder / "checkpoints" / LAST)["state_dict"]
 
 
-@pytest.mark.parametrize("data", [TEXT, WORDS], ids=["carried", "masked"])
+@pytest.mark.parametrize("data", [TEXT, WORDS, STRINGS], ids=["carried", "masked", "sequences"])
 def test_two_processes_learn_what_one_learns(seqlab: Command, tmp_path: Path, data: list[str]) -> None:
     """Inside one sweep, where plain Lightning is silently wrong: to rounding, with one folder and one identity each."""
     sweep = ["train", "-m", *SMALL, *data, "seed=1,2"]

@@ -68,6 +68,8 @@ RANGES = {
     "data.val_size": Range(int, 1),
     "data.test_size": Range(int, 1),
     "data.vocabulary_size": Range(int, 1, optional=True),
+    "data.set": Range(int, 0),
+    "data.n_seq": Range(int, 1),
     "data.pool": Range(int, 1),
     "data.n_mels": Range(int, 1),
     "data.frame": Range(int, 1),
@@ -75,7 +77,9 @@ RANGES = {
     "data.days": Range(int, 1),
     "data.folds": Range(int, 1),
     "model.embedding_size": Range(int, 1, optional=True),
+    "model.init": Range(float, 0, optional=True),
     "model.smoothing": Range(float, 0),
+    "cell.init": Range(float, 0),
     "cell.hidden_size": Range(int, 1, 1_000_000),
     "cell.num_layers": Range(int, 1),
     "cell.dropout": Range(float, 0, 1),
@@ -239,7 +243,8 @@ def _check_keys(resolved: dict[str, Any]) -> None:
 def _fitted(config: DictConfig, origin: Origin) -> DictConfig:
     """The configuration without what an experiment says of its own cell, where a person has chosen another one.
 
-    Keys that this one does not have go; a key that the person wrote stays, for the cell to judge.
+    Keys that this one does not have go, and values of another type than its own; what the person wrote stays, for the
+    cell to judge.
     """
     parsed = OverridesParser.create().parse_overrides(list(origin.overrides))
     given = {override.key_or_group: override.input_line for override in parsed}
@@ -249,6 +254,9 @@ def _fitted(config: DictConfig, origin: Origin) -> DictConfig:
     kept = [key for key in config.cell if key in known or f"cell.{key}" in given]
     fitted = copy.deepcopy(config)
     fitted.cell = OmegaConf.masked_copy(config.cell, kept)
+    for key in kept:
+        if f"cell.{key}" not in given and not _same_type(known[key], config.cell[key]):
+            fitted.cell[key] = known[key]
     return fitted
 
 

@@ -75,7 +75,7 @@ def test_training_is_fresh_in_each_epoch_and_its_seed_matters() -> None:
 
 def test_impossible_sizes_are_refused() -> None:
     """One step has no two halves; there are two forms; an epoch needs a batch."""
-    with pytest.raises(DataError, match=r"data\.length=1"):
+    with pytest.raises(DataError, match=r"data\.length=1: expected at least 2\."):
         adding(length=1)
     with pytest.raises(DataError, match=r"data\.form=le: expected urnn or tcn\."):
         adding(form="le")

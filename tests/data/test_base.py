@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections import Counter
 
 import numpy as np
-import pytest
 import torch
 
-from seqlab.data.base import Batch, GeneratedData, SequenceData, Split, span
-from seqlab.errors import DataError
+from seqlab.data.base import Batch, GeneratedData, SequenceData, Split
 from seqlab.spec import DataSpec, Metric, Reals
 from seqlab.testing import DataTests
 
@@ -54,12 +52,3 @@ def test_training_draws_its_lengths() -> None:
     assert set(one) == {3, 4, 5, 6}
     assert min(Counter(one).values()) > 70
     assert one != two
-
-
-@pytest.mark.parametrize("length", [0, [3, 2], [0, 4], [1, 2, 3], "long", None])
-def test_a_length_that_is_none_is_refused(length: object) -> None:
-    """By its key."""
-    with pytest.raises(DataError, match=r"data\.length=.*: expected a length of at least 1, or \[shortest, longest\]"):
-        span("data.length", length, 1)  # type: ignore[arg-type]
-    assert span("data.length", 7, 1) == (7, 7)
-    assert span("data.length", [2, 9], 1) == (2, 9)

@@ -80,8 +80,8 @@ def test_outputs_are_nine_or_ten_as_in_the_papers() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"length": 0}, r"data\.length=0: copy memory needs at least 1\."),
-        ({"symbols": 0}, r"data\.symbols=0: copy memory needs at least 1\."),
+        ({"length": 0}, r"data\.length=0: expected at least 1\."),
+        ({"symbols": 0}, r"data\.symbols=0: expected at least 1\."),
         ({"form": "ntm"}, r"data\.form=ntm: expected urnn or tcn\."),
     ],
 )

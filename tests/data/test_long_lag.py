@@ -65,11 +65,11 @@ def test_variant_b_has_random_symbols_between_the_ends() -> None:
     nearly = targets.clone()
     nearly[:, :-1] = 1 - nearly[:, :-1]
     nearly[0, -1] = 0.26
-    assert data.right(x, nearly, targets).tolist() == [False] + [True] * 3999
+    assert data.describe().right(x, nearly, targets).tolist() == [False] + [True] * 3999
 
 
 def test_variant_c_is_as_long_as_the_paper_says() -> None:
-    """b, x or y, at least q distractors, e; with the answer q + 4 symbols at least and q + 14 in the mean."""
+    """b, x or y, at least q distractors, e; with the answer q + 4 symbols at least and q + 4 + 9 in the mean."""
     data = long_lag("c", 50, distractors=20)
     rng = np.random.default_rng(0)
     lengths = []
@@ -95,5 +95,5 @@ def test_what_cannot_be_is_refused() -> None:
     """Distractors are chosen in variant c alone."""
     with pytest.raises(DataError, match=r"data\.distractors=5: expected at least 1 with data\.variant=c"):
         long_lag("a", distractors=5)
-    with pytest.raises(DataError, match=r"data\.length=1: expected a length of at least 2"):
+    with pytest.raises(DataError, match=r"data\.length=1: expected at least 2"):
         long_lag(length=1)

@@ -87,5 +87,5 @@ def test_criteria_are_the_papers() -> None:
 def test_lengths_are_those_of_the_paper() -> None:
     """T to T + T/10; a length in whose first half ten pairs have no room is refused."""
     assert adding(500).lengths("test") == (500, 550)
-    with pytest.raises(DataError, match=r"data\.length=10: expected a length of at least 20"):
+    with pytest.raises(DataError, match=r"data\.length=10: expected at least 20"):
         adding(10)

@@ -58,7 +58,7 @@ def test_chance_is_one_of_the_symbols() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"symbols": 0}, r"data\.symbols=0: selective copying needs at least 1"),
+        ({"symbols": 0}, r"data\.symbols=0: expected at least 1\."),
         ({"length": 7}, r"data\.length=7: 3 symbols, .* it must be at least 8"),
         ({"vocabulary_size": 3}, r"data\.vocabulary_size=3: expected at least 4"),
     ],

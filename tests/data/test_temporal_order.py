@@ -81,7 +81,7 @@ def test_chance_and_the_criterion_are_the_papers() -> None:
 
 def test_what_cannot_be_is_refused() -> None:
     """Below 20 steps the first symbol would fall on E; there are two variants."""
-    with pytest.raises(DataError, match=r"data\.length=19: expected a length of at least 20"):
+    with pytest.raises(DataError, match=r"data\.length=19: expected at least 20"):
         temporal_order(length=19)
     with pytest.raises(DataError, match=r"data\.variant=c: expected a or b"):
         temporal_order("c")

@@ -105,6 +105,13 @@ def least_squares(spec: DataSpec, outputs: torch.Tensor) -> LeastSquares:
     return LeastSquares(Answering(outputs), spec, lambda parameters: torch.optim.SGD(parameters, lr=0.1))
 
 
+@pytest.mark.parametrize("output", [math.nan, math.inf])
+def test_what_is_no_number_is_no_right_answer(output: float) -> None:
+    """Of a net that has diverged, nothing is right but what was not asked for."""
+    outputs, targets = torch.tensor([[output, 0.1], [0.9, 0.1]]), torch.tensor([[1.0, 0.0], [1.0, math.nan]])
+    assert within(0.2)(outputs, outputs, targets).tolist() == [False, True]
+
+
 def test_least_squares_is_summed_over_a_sequence_and_judged_at_every_output() -> None:
     """½ Σ (ŷ − y)² by hand; one output that is off by the tolerance makes a sequence wrong; masked steps do not count."""
     spec = DataSpec(Tokens(2), Tokens(2), "masked", WRONG, right=within(0.25))
@@ -162,6 +169,20 @@ def test_a_resumed_run_is_solved_after_as_many_sequences(
         again, _ = resumed(copy)
         assert again.status.summary["solved"] == run.status.summary["solved"]
         assert math.isclose(result_of(again)["test"]["test/error"], result_of(run)["test"]["test/error"], rel_tol=0)
+
+
+def test_processes_count_the_sequences_of_all(train: Command, easy: Path, tmp_path: Path) -> None:
+    """A validation set that is shared out has as many wrong sequences as before."""
+    words = ["--config-dir", str(easy), "data=easy", "data.judged_on=val", "data.batch_size=2", "cell.hidden_size=4"]
+    words += ["data.val_size=41", "optimizer.lr=0.01", "trainer.max_epochs=5", "trainer.val_check_interval=20"]
+    solved = []
+    for processes in (1, 2):
+        answer = train(*words, "trainer=cpu", f"trainer.devices={processes}", f"runs_dir=by{processes}", tiny=())
+        assert answer.code == 0, answer.err
+        (folder,) = find([tmp_path / f"by{processes}"])
+        solved.append(json.loads((folder / "summary.json").read_text())["solved"])
+    assert solved[0] == solved[1]
+    assert solved[0]["first"] > 40
 
 
 def test_success_on_training_sequences_needs_one_process() -> None:

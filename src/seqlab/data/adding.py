@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from seqlab.data.base import Batch, GeneratedData, Split
-from seqlab.errors import DataError
+from seqlab.data.base import Batch, GeneratedData, at_least, one_of
 from seqlab.spec import DataSpec, Metric, Reals
 
 FORMS = ("urnn", "tcn")
@@ -35,11 +34,8 @@ class Adding(GeneratedData):
 
     def __init__(self, length: int, form: str = "urnn", **sizes: int):
         super().__init__(**sizes)
-        if length < 2:
-            raise DataError(f"data.length={length}: the adding problem needs at least 2 steps, one for each mark.")
-        if form not in FORMS:
-            raise DataError(f"data.form={form}: expected {' or '.join(FORMS)}.")
-        self.length, self.form = length, form
+        self.length = at_least("data.length", length, 2)
+        self.form = one_of("data.form", form, FORMS)
 
     def describe(self) -> DataSpec:
         """Two reals in, one real out at the last step."""
@@ -50,10 +46,6 @@ class Adding(GeneratedData):
             metric=Metric("mse", "min", "squared units"),
             references={"chance": 1 / 6, "best": 0.0},
         )
-
-    def lengths(self, split: Split) -> tuple[int, int]:
-        """T, always."""
-        return self.length, self.length
 
     def draw(self, rng: np.random.Generator, size: int, length: int) -> Batch:
         """Inputs (size, T, 2) and targets (size, 1)."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Literal, TypeVar, get_args
 
@@ -24,7 +24,7 @@ from seqlab.spec import DataSpec
 
 Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = get_args(Split)
-Known = TypeVar("Known")
+Name = TypeVar("Name", bound=str)
 Batch = tuple[Tensor, Tensor]
 """Inputs (B, T, D) or token ids (B, T); targets of the kind and at the positions that the spec says."""
 
@@ -189,10 +189,9 @@ class _Drawn(Dataset[Batch]):
 
     def _length(self, index: int, rng: np.random.Generator) -> int:
         shortest, longest = self.data.lengths(self.split)
-        lengths = range(shortest, longest + 1)
-        if len(lengths) == 1 or self.split != "train":
-            return lengths[index * len(lengths) // len(self) % len(lengths)]
-        return int(rng.integers(shortest, longest + 1))
+        if self.split == "train":
+            return int(rng.integers(shortest, longest, endpoint=True))
+        return shortest + index * (longest + 1 - shortest) // len(self)
 
 
 class GeneratedData(SequenceData):
@@ -200,6 +199,9 @@ class GeneratedData(SequenceData):
 
     Where lengths vary, all sequences of a batch have the same: a training batch a random one, and the batches of
     validation and test go evenly through all of them.
+
+    Attributes:
+        length: how long all are, where a data set does not say more in ``lengths``.
 
     Args:
         batch_size: B.
@@ -210,6 +212,8 @@ class GeneratedData(SequenceData):
         workers: as ``SequenceData`` has them.
         eval_batch_size: sequences per batch of validation and test; ``None`` for B.
     """
+
+    length: int
 
     def __init__(
         self,
@@ -230,9 +234,9 @@ class GeneratedData(SequenceData):
     def describe(self) -> DataSpec:
         """The spec of the law."""
 
-    @abstractmethod
     def lengths(self, split: Split) -> tuple[int, int]:
-        """The shortest and the longest length of a split's sequences; all between are as likely."""
+        """The shortest and the longest length of a split's sequences, between which all are as likely."""
+        return self.length, self.length
 
     @abstractmethod
     def draw(self, rng: np.random.Generator, size: int, length: int) -> Batch:
@@ -313,29 +317,26 @@ class ArrayData(SequenceData):
         return Shuffled(len(self.held["train"][0]), self.batch_size, self.seed)
 
 
-def span(key: str, length: int | Sequence[int], least: int) -> tuple[int, int]:
-    """A length, or the bounds of lengths, as the shortest and the longest.
+def one_of(key: str, name: Name, known: Iterable[str]) -> Name:
+    """A name that is known.
 
     Raises:
-        DataError: it is neither, or shorter than ``least``.
-    """
-    match length:
-        case int(only) if only >= least:
-            return only, only
-        case [int(shortest), int(longest)] if least <= shortest <= longest:
-            return shortest, longest
-    raise DataError(f"{key}={length}: expected a length of at least {least}, or [shortest, longest].")
-
-
-def one_of(key: str, name: str, known: Mapping[str, Known]) -> Known:
-    """What is known by a name.
-
-    Raises:
-        DataError: nothing is.
+        DataError: it is not.
     """
     if name not in known:
         raise DataError(f"{key}={name}: expected {' or '.join(known)}.")
-    return known[name]
+    return name
+
+
+def at_least(key: str, value: int, least: int) -> int:
+    """A number that is large enough.
+
+    Raises:
+        DataError: it is not.
+    """
+    if value < least:
+        raise DataError(f"{key}={value}: expected at least {least}.")
+    return value
 
 
 def fingerprint(*parts: np.ndarray | bytes) -> str:

@@ -7,8 +7,7 @@ import math
 import numpy as np
 import torch
 
-from seqlab.data.base import Batch, GeneratedData, Split
-from seqlab.errors import DataError
+from seqlab.data.base import Batch, GeneratedData, at_least, one_of
 from seqlab.spec import DataSpec, Metric, Tokens
 
 FORMS = ("urnn", "tcn")
@@ -44,12 +43,9 @@ class Copying(GeneratedData):
 
     def __init__(self, length: int, symbols: int = 10, form: str = "urnn", **sizes: int):
         super().__init__(**sizes)
-        for key, value in {"length": length, "symbols": symbols}.items():
-            if value < 1:
-                raise DataError(f"data.{key}={value}: copy memory needs at least 1.")
-        if form not in FORMS:
-            raise DataError(f"data.form={form}: expected {' or '.join(FORMS)}.")
-        self.length, self.symbols, self.form = length, symbols, form
+        self.length = at_least("data.length", length, 1)
+        self.symbols = at_least("data.symbols", symbols, 1)
+        self.form = one_of("data.form", form, FORMS)
 
     def describe(self) -> DataSpec:
         """One of ten tokens in at each step, one of nine or ten out."""
@@ -61,10 +57,6 @@ class Copying(GeneratedData):
             metric=Metric("loss", "min", "nats per step"),
             references={"chance": self.symbols * math.log(LETTERS) / (self.length + 2 * self.symbols), "best": 0.0},
         )
-
-    def lengths(self, split: Split) -> tuple[int, int]:
-        """T, always."""
-        return self.length, self.length
 
     def draw(self, rng: np.random.Generator, size: int, length: int) -> Batch:
         """Inputs and targets (size, T + 2n)."""

@@ -11,7 +11,8 @@ import numpy as np
 import torch
 from scipy.special import bdtrc
 
-from seqlab.data.base import Batch, GeneratedData, Split, span
+from seqlab.data.base import Batch, GeneratedData, Split
+from seqlab.errors import DataError
 from seqlab.spec import IGNORE, DataSpec, Metric, Tokens
 
 
@@ -24,12 +25,12 @@ class StringTask(GeneratedData):
     their number. Chance, as published, is a random symbol.
 
     Args:
-        length: ℓ in training and validation, as a number or [shortest, longest].
-        test_length: ℓ in the test.
+        length: ℓ in training and validation, as [shortest, longest].
+        test_length: ℓ in the test, likewise.
         sizes: as ``GeneratedData`` has them.
 
     Raises:
-        DataError: a length is not a number of at least 1, nor two of them in order.
+        DataError: lengths that are not two numbers of at least 1, in order.
     """
 
     symbols: ClassVar[int]
@@ -37,9 +38,9 @@ class StringTask(GeneratedData):
     answers: ClassVar[int]
     """How many symbols the answers are made of."""
 
-    def __init__(self, length: int | Sequence[int], test_length: int | Sequence[int], **sizes: int):
+    def __init__(self, length: Sequence[int], test_length: Sequence[int], **sizes: int):
         super().__init__(**sizes)
-        self.short, self.long = span("data.length", length, 1), span("data.test_length", test_length, 1)
+        self.short, self.long = _span("data.length", length), _span("data.test_length", test_length)
 
     @abstractmethod
     def answer(self, strings: np.ndarray) -> np.ndarray:
@@ -67,6 +68,13 @@ class StringTask(GeneratedData):
         x = np.concatenate([strings, np.full_like(answers, self.symbols)], axis=1)
         y = np.concatenate([np.full_like(strings, IGNORE), answers], axis=1)
         return torch.from_numpy(x), torch.from_numpy(y)
+
+
+def _span(key: str, lengths: Sequence[int]) -> tuple[int, int]:
+    match lengths:
+        case [int(shortest), int(longest)] if 1 <= shortest <= longest:
+            return shortest, longest
+    raise DataError(f"{key}={lengths}: expected [shortest, longest], at least 1 and in order.")
 
 
 class Parity(StringTask):

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from importlib.util import find_spec
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import torch
 
 from seqlab.data import files as named
 from seqlab.data import idx
-from seqlab.data.base import SPLITS, ArrayData, Batch, Split, fingerprint
+from seqlab.data.base import SPLITS, ArrayData, Batch, Split, fingerprint, one_of
 from seqlab.data.split import SHARES, held_out
 from seqlab.errors import DataError
 from seqlab.spec import Classes, DataSpec, Metric, Reals
@@ -73,11 +73,10 @@ class Images(ArrayData):
         workers: int = 0,
     ):
         super().__init__(batch_size, seed, workers)
-        if by not in ("pixel", "row"):
-            raise DataError(f"data.by={by}: expected pixel or row.")
         if folder is not None and name is not None:
             raise DataError(f"data.folder={folder} and data.name={name}: give one of the two.")
-        self.by, self.permuted, self.pool = by, permuted, pool
+        self.by = one_of("data.by", by, get_args(By))
+        self.permuted, self.pool = permuted, pool
         self.folder, self.name, self.config, self.columns = folder, name, config, {"image": image, "label": label}
 
     def arrays(self) -> dict[Split, Batch]:

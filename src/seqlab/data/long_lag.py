@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from seqlab.data.base import Batch, GeneratedData, Split, one_of, span
+from seqlab.data.base import Batch, GeneratedData, at_least, one_of
 from seqlab.errors import DataError
 from seqlab.spec import Classes, Criterion, DataSpec, Judge, Metric, Tokens, within
 
@@ -30,7 +30,7 @@ class LongLag(GeneratedData):
 
     In a and b there are p + 1 symbols, and x or y is remembered for p steps. In c there are p distractors and e, b, x
     and y; q + k distractors are drawn, where k more come with probability 0.1 · 0.9ᵏ, so that the lag is at least
-    q + 1 and the sequence has q + 14 symbols in the mean; the sequences of a batch share their k.
+    q + 1 and the sequence has q + 13 symbols in the mean (the paper says q + 14); those of a batch share their k.
 
     A sequence is right where all outputs are within 0.25 (a), are so at its last step (b), or within 0.2 (c); the task
     is solved when all of the validation set are right, 10,000 random sequences in the paper. Without memory of the
@@ -48,9 +48,8 @@ class LongLag(GeneratedData):
 
     def __init__(self, variant: str, length: int, distractors: int | None = None, **sizes: int):
         super().__init__(**sizes)
-        self.right = one_of("data.variant", variant, JUDGES)
-        self.variant = variant
-        self.length, _ = span("data.length", length, least=2)
+        self.variant = one_of("data.variant", variant, JUDGES)
+        self.length = at_least("data.length", length, 2)
         if distractors is not None and (variant != "c" or distractors < 1):
             raise DataError(
                 f"data.distractors={distractors}: expected at least 1 with data.variant=c, and null with a or b, where "
@@ -69,16 +68,12 @@ class LongLag(GeneratedData):
             loss_at="last" if self.variant == "c" else "every",
             metric=Metric("wrong", "min", "share of sequences"),
             references={"chance": 0.5, "best": 0.0},
-            right=self.right,
+            right=JUDGES[self.variant],
             criteria=(Criterion("success", wrong=0),),
         )
 
-    def lengths(self, split: Split) -> tuple[int, int]:
-        """p; or q, to which ``draw`` adds k."""
-        return self.length, self.length
-
     def draw(self, rng: np.random.Generator, size: int, length: int) -> Batch:
-        """Symbols (size, T), and the symbols that come next (size, T) or classes (size,)."""
+        """Symbols (size, T), and the symbols that come next (size, T) or classes (size,); ``length`` is p or q."""
         is_y = rng.integers(0, 2, (size, 1))
         if self.variant == "c":
             k = rng.geometric(0.1) - 1

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from seqlab.data.base import Batch, GeneratedData, Split, span
+from seqlab.data.base import Batch, GeneratedData, Split, at_least
+from seqlab.errors import DataError
 from seqlab.spec import Criterion, DataSpec, Metric, Reals, within
 
 TOLERANCE = 0.04
@@ -38,7 +39,7 @@ class MarkedPairs(GeneratedData):
 
     def __init__(self, length: int, **sizes: int):
         super().__init__(**sizes)
-        self.length, _ = span("data.length", length, least=20)
+        self.length = at_least("data.length", length, 20)
 
     @abstractmethod
     def combine(self, values: np.ndarray, marked: np.ndarray) -> np.ndarray:
@@ -120,12 +121,17 @@ class Multiplication1997(MarkedPairs):
         n_seq: it is solved when fewer than so many of the last 2000 sequences were wrong; the paper reads its test set
             at 140 and again at 13. Training ends with the smallest.
         sizes: as ``GeneratedData`` has them.
+
+    Raises:
+        DataError: a length below 20, or no n_seq.
     """
 
     lowest, neutral = 0.0, 1.0
 
     def __init__(self, length: int, n_seq: Sequence[int], **sizes: int):
         super().__init__(length, **sizes)
+        if not n_seq:
+            raise DataError("data.n_seq=[]: expected at least one number of wrong sequences, such as [140, 13].")
         self.n_seq = n_seq
 
     @property

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from seqlab.data.base import Batch, GeneratedData, Split
+from seqlab.data.base import Batch, GeneratedData
 from seqlab.errors import DataError
 from seqlab.spec import IGNORE, DataSpec, Metric, Tokens
 
@@ -60,10 +60,6 @@ class Recall(GeneratedData):
             metric=Metric("accuracy", "max", "share of queries"),
             references={"chance": 1 / values, "any value of the sequence": 1 / self.pairs, "best": 1.0},
         )
-
-    def lengths(self, split: Split) -> tuple[int, int]:
-        """T, always."""
-        return self.length, self.length
 
     def draw(self, rng: np.random.Generator, size: int, length: int) -> Batch:
         """Inputs and targets (size, T)."""

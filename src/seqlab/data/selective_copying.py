@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from seqlab.data.base import Batch, GeneratedData, Split
+from seqlab.data.base import Batch, GeneratedData, at_least
 from seqlab.errors import DataError
 from seqlab.spec import IGNORE, DataSpec, Metric, Tokens
 
@@ -35,8 +35,7 @@ class SelectiveCopying(GeneratedData):
 
     def __init__(self, length: int, symbols: int, vocabulary_size: int = 16, **sizes: int):
         super().__init__(**sizes)
-        if symbols < 1:
-            raise DataError(f"data.symbols={symbols}: selective copying needs at least 1.")
+        self.symbols = at_least("data.symbols", symbols, 1)
         if length <= 2 * symbols + 1:
             raise DataError(
                 f"data.length={length}: {symbols} symbols, the copy token and {symbols} answers leave no blank; "
@@ -46,7 +45,7 @@ class SelectiveCopying(GeneratedData):
             raise DataError(
                 f"data.vocabulary_size={vocabulary_size}: expected at least 4, with the blank and the copy token."
             )
-        self.length, self.symbols, self.vocabulary_size = length, symbols, vocabulary_size
+        self.length, self.vocabulary_size = length, vocabulary_size
 
     def describe(self) -> DataSpec:
         """One of K tokens in at each step, and out at the last n."""
@@ -58,10 +57,6 @@ class SelectiveCopying(GeneratedData):
             metric=Metric("accuracy", "max", "share of symbols"),
             references={"chance": 1 / (self.vocabulary_size - 2), "best": 1.0},
         )
-
-    def lengths(self, split: Split) -> tuple[int, int]:
-        """T, always."""
-        return self.length, self.length
 
     def draw(self, rng: np.random.Generator, size: int, length: int) -> Batch:
         """Inputs and targets (size, T)."""

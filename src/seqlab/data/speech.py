@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import torch
 
 from seqlab.data import formants
-from seqlab.data.base import SPLITS, ArrayData, Batch, Split, fingerprint
+from seqlab.data.base import SPLITS, ArrayData, Batch, Split, fingerprint, one_of
 from seqlab.data.mel import WINDOW, bank, log_mel
 from seqlab.data.split import three_ways
 from seqlab.data.words import RATE, Words, read_folder
@@ -62,14 +62,11 @@ class Speech(ArrayData):
         workers: int = 0,
     ):
         super().__init__(batch_size, seed, workers)
-        if features not in ("logmel", "raw"):
-            raise DataError(f"data.features={features}: expected logmel or raw.")
-        if hold_out not in ("speaker", "file"):
-            raise DataError(f"data.hold_out={hold_out}: expected speaker or file.")
         if seconds is not None and seconds * RATE < WINDOW:
             raise DataError(f"data.seconds={seconds}: expected at least {WINDOW / RATE}, one frame.")
-        self.folder, self.features, self.n_mels, self.frame = folder, features, n_mels, frame
-        self.seconds, self.hold_out = seconds, hold_out
+        self.features = one_of("data.features", features, get_args(Features))
+        self.hold_out = one_of("data.hold_out", hold_out, get_args(HoldOut))
+        self.folder, self.n_mels, self.frame, self.seconds = folder, n_mels, frame, seconds
 
     def arrays(self) -> dict[Split, Batch]:
         """Sequences (n, T, D) of reals, and classes (n,)."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from seqlab.data.base import Batch, GeneratedData, Split, one_of, span
+from seqlab.data.base import Batch, GeneratedData, Split, at_least, one_of
 from seqlab.spec import Classes, Criterion, DataSpec, Metric, Tokens, within
 
 SYMBOLS = "EBabcdXY"
@@ -40,8 +40,8 @@ class TemporalOrder(GeneratedData):
 
     def __init__(self, variant: str, length: int, **sizes: int):
         super().__init__(**sizes)
-        self.places = one_of("data.variant", variant, PLACES)
-        self.length, _ = span("data.length", length, least=20)
+        self.places = PLACES[one_of("data.variant", variant, PLACES)]
+        self.length = at_least("data.length", length, 20)
 
     def describe(self) -> DataSpec:
         """One of eight symbols in, one of four or eight classes out at the last step."""

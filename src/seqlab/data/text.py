@@ -7,14 +7,14 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import chain
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 import torch
 from torch.utils.data import Dataset as TorchDataset
 
 from seqlab.data import files as named
-from seqlab.data.base import SPLITS, Batch, SequenceData, Split, fingerprint
+from seqlab.data.base import SPLITS, Batch, SequenceData, Split, fingerprint, one_of
 from seqlab.errors import DataError
 from seqlab.spec import DataSpec, Metric, Tokens
 
@@ -62,11 +62,10 @@ class Text(SequenceData):
         workers: int = 0,
     ):
         super().__init__(batch_size, workers)
-        if level not in ("char", "word"):
-            raise DataError(f"data.level={level}: expected char or word.")
         if files is not None and name is not None:
             raise DataError(f"data.files and data.name={name}: give one of the two.")
-        self.length, self.level, self.files, self.name = length, level, files, name
+        self.level = one_of("data.level", level, get_args(Level))
+        self.length, self.files, self.name = length, files, name
         self.config, self.column, self.vocabulary_size = config, column, vocabulary_size
 
     def load(self) -> None:

@@ -8,7 +8,7 @@ from datetime import date, timedelta
 import numpy as np
 import torch
 
-from seqlab.data.base import SPLITS, ArrayData, Batch, Split, fingerprint
+from seqlab.data.base import SPLITS, ArrayData, Batch, Split, fingerprint, one_of
 from seqlab.errors import DataError
 from seqlab.spec import IGNORE, DataSpec, Metric, Tokens
 
@@ -109,9 +109,7 @@ class Translation(ArrayData):
 
     def __init__(self, pairs: str, train_size: int, val_size: int, test_size: int, **common: int):
         super().__init__(**common)
-        if pairs not in PAIRS:
-            raise DataError(f"data.pairs={pairs}: expected {', '.join(PAIRS)}.")
-        self.pairs = pairs
+        self.pairs = one_of("data.pairs", pairs, PAIRS)
         self.sizes: dict[Split, int] = {"train": train_size, "val": val_size, "test": test_size}
 
     def arrays(self) -> dict[Split, Batch]:

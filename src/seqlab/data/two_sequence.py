@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from seqlab.data.base import Batch, GeneratedData, Split, one_of, span
+from seqlab.data.base import Batch, GeneratedData, Split, one_of
 from seqlab.errors import DataError
 from seqlab.spec import Criterion, DataSpec, Metric, Reals, within
 
@@ -74,11 +74,10 @@ class TwoSequence(GeneratedData):
 
     def __init__(self, variant: str, length: int, information: int, **sizes: int):
         super().__init__(**sizes)
-        self.variant = one_of("data.variant", variant, VARIANTS)
-        self.length, _ = span("data.length", length, least=1)
+        self.variant = VARIANTS[one_of("data.variant", variant, VARIANTS)]
         if not 1 <= information <= length:
             raise DataError(f"data.information={information}: expected 1 to {length} steps, which is data.length.")
-        self.information = information
+        self.length, self.information = length, information
 
     def describe(self) -> DataSpec:
         """One real in, one real out at the last step."""

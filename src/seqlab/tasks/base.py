@@ -154,14 +154,14 @@ class SequenceTask(pl.LightningModule, ABC):
         """The loss; logged only on the steps that are written, since logging costs as much as a small step."""
         self.success.sequences += len(batch[0]) * self.trainer.world_size
         loss = self._carry(self.own.objective, batch[0], "train") if self.own else self.loss(batch, "train")
-        loss = loss * self._share(batch)
+        loss = loss * self.share(batch)
         self.positions_seen += batch[0].shape[0] * batch[0].shape[1] * self.trainer.world_size
         if (self.trainer.global_step + 1) % self.log_every == 0:
             self.log("train/loss", loss.detach(), sync_dist=True)
         self.trainer.should_stop |= self.success.complete
         return loss
 
-    def _share(self, batch: Batch) -> Tensor | float:
+    def share(self, batch: Batch) -> Tensor | float:
         """What the loss of this process counts, so that its mean over processes is the mean over all positions."""
         if self.trainer.world_size == 1 or self.spec.loss_at != "masked":
             return 1.0  # all processes have as many positions
@@ -214,7 +214,8 @@ class SequenceTask(pl.LightningModule, ABC):
         """Logs the means and what follows from them."""
         means = self._end("val")
         if self.spec.criteria and self.trainer.state.fn == "fit":
-            self.success.validated(round(means["wrong"] * float(self.means["wrong"].weight)), means["error"])
+            n = self.trainer.strategy.reduce(self.means["wrong"].weight, reduce_op="sum")
+            self.success.validated(round(means["wrong"] * float(n)), means["error"])
             self.trainer.should_stop |= self.success.complete
 
     def on_test_epoch_end(self) -> None:
@@ -256,7 +257,7 @@ class SequenceTask(pl.LightningModule, ABC):
     def _add(self, batch: Batch, split: str) -> None:
         measures = self.measure(batch, split)
         for name, (mean, positions) in measures.items():
-            self.means[name].update(mean, positions)
+            self.means[name].update(mean if positions else 0.0, positions)  # a process may have no row
         if self.spec.by_length:
             self.lengths[self._length(batch)].update(*measures[self.spec.metric.name])
 
@@ -267,9 +268,13 @@ class SequenceTask(pl.LightningModule, ABC):
 
     def _end(self, split: str) -> dict[str, float]:
         means = {name: float(mean.compute()) for name, mean in self.means.items()}
-        self.log_dict(
-            {f"{split}/{name}": value for name, value in {**means, **self.derive(means)}.items()}, sync_dist=True
-        )
+        told, name = {**means, **self.derive(means)}, self.spec.metric.name
+        if name not in told:
+            raise ConfigError(
+                f"task {type(self).__name__} measures {', '.join(told)}; the data is compared by {name}. "
+                "Leave task to the data set."
+            )
+        self.log_dict({f"{split}/{name}": value for name, value in told.items()}, sync_dist=True)
         return means
 
 

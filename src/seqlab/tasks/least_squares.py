@@ -24,6 +24,10 @@ class LeastSquares(SequenceTask):
         """½ Σ (ŷ − y)² over the outputs and steps of a sequence, mean over the batch."""
         return self.measure(batch, split)["loss"][0]
 
+    def share(self, batch: Batch) -> float:
+        """One: the loss is a mean over sequences, and all processes have as many, however long these are."""
+        return 1.0
+
     def measure(self, batch: Batch, split: str) -> Measures:
         """The loss; and, where the data say what is right, the mean absolute error and the share of wrong sequences."""
         x, y = batch
