@@ -198,6 +198,15 @@ def test_success_and_published_figures_stand_beside_ours(seqlab: Command, tmp_pa
     assert "training sequences until its criterion was met" in out
 
 
+def test_a_paper_that_never_succeeded_says_none(seqlab: Command, tmp_path: Path) -> None:
+    """And not nothing."""
+    run = put(tmp_path / "runs", "lstm", 1, 0.5, published={"by": "BPTT", "solved": 0.0, "weights": 10_404})
+    summary = json.loads((run.folder / "summary.json").read_text())
+    run.conclude(summary | {"solved": {"success": 7}})
+    (paper,) = [line.split() for line in seqlab("compare", "runs").out.splitlines() if line.startswith("BPTT")]
+    assert paper == ["BPTT", "none", "10,404"]
+
+
 def test_two_criteria_leave_room_for_less(seqlab: Command, tmp_path: Path) -> None:
     """The table still fits 80 columns, and where nothing has finished it says so."""
     for seed, solved in ((1, {"st1": 27_380, "st2": 139_850}), (2, {"st1": 4_000, "st2": 9_000})):

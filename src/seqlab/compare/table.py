@@ -65,7 +65,7 @@ def _table(section: Section, narrow: bool) -> Table:
             style="dim",
         )
     for published in section.published:
-        row = _published(published, metric["name"])
+        row = _published(published, metric["name"], section.criteria)
         table.add_row(published["by"], *(row.get(name, "") for name in columns), style="dim")
     return table
 
@@ -147,15 +147,20 @@ def _solved(after: Mean, of: int) -> str:
     return f"{after.value:,.0f}{spread}{share}" if after.n else f"none of {of}"
 
 
-def _published(row: Mapping[str, Any], metric: str) -> dict[str, str]:
+def _published(row: Mapping[str, Any], metric: str, criteria: Sequence[str]) -> dict[str, str]:
     """A paper's row in our columns: the main metric, and sequences until success."""
-    share = row.get("solved", 1)
-    figures = {name: f"{value:,}" for name, value in row.items() if isinstance(value, int)}
+    share, weights = row.get("solved", 1), row.get("weights")
     return {
-        **{name: f"{text} ({share:.0%})" if share < 1 else text for name, text in figures.items()},
-        **({"test": f"{row[metric]:.4g}"} if metric in row else {}),
-        "parameters": figures.get("weights", ""),
+        **{name: _told(row.get(name), share) for name in criteria},
+        "test": f"{row[metric]:.4g}" if metric in row else "",
+        "parameters": f"{weights:,}" if weights else "",
     }
+
+
+def _told(sequences: int | None, share: float) -> str:
+    if sequences is None:
+        return "" if share else "none"
+    return f"{sequences:,}" if share == 1 else f"{sequences:,} ({share:.0%})"
 
 
 def written(mean: Mean) -> str:
