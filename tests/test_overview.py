@@ -92,7 +92,7 @@ def test_a_dry_run_of_what_cannot_run_says_why(seqlab: Command) -> None:
     """Before the night, and in one line."""
     answer = seqlab("train", "-m", "logger=none", *TINY, "data.length=1", "seed=1,2", "--dry-run")
     assert answer.code == 2
-    assert "data.length=1: the adding problem needs at least 2 steps" in answer.err
+    assert "data.length=1: expected at least 2." in answer.err
     assert answer.err.count("\n") == 1
 
 
