@@ -23,7 +23,7 @@ class Classify(SequenceTask):
         """Nats per answer, blanks among them."""
         x, y = batch
         z = self.run_model(x, split)
-        self.judge(batch, z.softmax(-1), split)
+        self._judged(batch, z, split)
         return cross_entropy(z, y)
 
     def measure(self, batch: Batch, split: str) -> Measures:
@@ -40,7 +40,7 @@ class Classify(SequenceTask):
         measures = {
             "loss": (cross_entropy(z, y), int(asked.sum())),
             "accuracy": (shares.mean(), len(y)),
-            **self.judge(batch, z.softmax(-1), split),
+            **self._judged(batch, z, split),
         }
         if self.spec.loss_at == "last":
             return measures
@@ -56,6 +56,9 @@ class Classify(SequenceTask):
         if not isinstance(self.spec.inputs, Tokens):
             return answers
         return [{"input": self.spec.inputs.write(ids.tolist())} | row for ids, row in zip(x, answers, strict=True)]
+
+    def _judged(self, batch: Batch, z: Tensor, split: str) -> Measures:
+        return self.judge(batch, z.softmax(-1), split) if self.spec.right else {}
 
     @property
     def _blank(self) -> int:
