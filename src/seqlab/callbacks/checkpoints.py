@@ -2,7 +2,7 @@
 
 Lightning's own restart is not exact: it forgets where in an epoch the data were, the state of random numbers, and now
 and then a scheduler's step. Here nothing of that needs to be saved, because all of it follows from the seed and the
-number of the batch: the order of the data (``seqlab.data.base``), and the random numbers, which are seeded afresh
+number of the batch: the order of the data (``seqlab.data.order``), and the random numbers, which are seeded afresh
 before each batch. What is left is to save only where Lightning can restart, and to put back what its restart disturbs.
 """
 
@@ -25,7 +25,7 @@ from pytorch_lightning.callbacks import ModelCheckpoint
 from torch import distributed
 
 from seqlab.checkpoints import LAST
-from seqlab.data.base import Order
+from seqlab.data.order import Order
 from seqlab.runs import Run
 from seqlab.stopping import Stop
 

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from seqlab.data.base import Batch, Order, SequenceData, Shuffled, Split, fingerprint
+from seqlab.data.base import Batch, SequenceData, Split, fingerprint
+from seqlab.data.order import Order, Shuffled
 from seqlab.errors import DataError
 from seqlab.spec import IGNORE, Criterion, DataSpec, Metric, Tokens
 
