@@ -165,7 +165,7 @@ def _train(run: Run, built: Built, stop: Stop) -> Mapping[str, Any]:
             "best": best_metrics,
             "test": tested,
             **({"by_length": task.by_length} if data.spec.by_length else {}),
-            **({"solved": task.success.solved} if data.spec.criteria else {}),
+            **({"solved": task.success.solved} if task.success.criteria else {}),
             "sequences": task.success.sequences,
             "steps": trainer.global_step,
             "epochs": trainer.current_epoch,
