@@ -11,7 +11,8 @@ from seqlab import terminal
 from seqlab.compare.horizon import Half, Horizon
 from seqlab.terminal import Terminal
 
-LEGEND = """Half: the longest lag that half of n seeds solve; success is judged on validation.
+LEGEND = """\
+Half: the longest lag that half of n seeds solve. Success judged on validation.
 Interval: order statistics, which hold the median of all seeds with {coverage}.
 > and <: beyond the lags that were tried."""
 
