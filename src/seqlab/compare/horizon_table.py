@@ -11,10 +11,9 @@ from seqlab import terminal
 from seqlab.compare.horizon import Half, Horizon
 from seqlab.terminal import Terminal
 
-LEGEND = """\
-Half: the longest lag that half of n seeds solve. Success judged on validation.
-Interval: order statistics, which hold the median of all seeds with {coverage}.
-> and <: beyond the lags that were tried."""
+LEGEND = """Half: the longest lag that half of n seeds solve, judged on validation.
+Interval: order statistics, which hold the median of all seeds with
+{coverage}. > and <: beyond the lags tried."""
 
 
 def show(horizons: Sequence[Horizon]) -> None:
