@@ -214,12 +214,13 @@ def compare(arguments: Sequence[str]) -> None:
     parser = _parser("compare", "Means with 95 % t-intervals over seeds, beside what chance scores and what it cost.")
     parser.add_argument("paths", type=Path, nargs="+", help="run folders, or folders of them")
     paths = parser.parse_args(arguments).paths
-    from seqlab.compare import horizon, horizon_table, read, table
+    from seqlab.compare import answer, horizon, horizon_table, read, table
 
     records = read.read(paths)
     trials = [record for record in records if horizon.is_trial(record)]
     if len(trials) < len(records):
-        table.show(read.sections(record for record in records if record not in trials))
+        others = read.sections(record for record in records if record not in trials)
+        table.show([answer.answer(section) for section in others])
     if trials:
         horizon_table.show(horizon.horizons(trials))
 

@@ -127,6 +127,16 @@ class Section:
         return [record for group in self.groups for record in group.finished]
 
     @property
+    def measure(self) -> Mapping[str, Any] | None:
+        """The main metric: ``name``, ``goal`` and ``unit``; ``None`` while nothing has finished."""
+        return self.finished[0].summary["metric"] if self.finished else None
+
+    @property
+    def references(self) -> Mapping[str, float]:
+        """What the main metric is for predictors that need no training."""
+        return self.finished[0].summary["references"] if self.finished else {}
+
+    @property
     def published(self) -> list[Mapping[str, Any]]:
         """What papers say of these experiments: ``by`` and figures by their names, each row once."""
         rows = [record.config.get("published") for group in self.groups for record in group.records]

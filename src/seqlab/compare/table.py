@@ -10,90 +10,90 @@ import numpy as np
 from rich.table import Table
 
 from seqlab import terminal
-from seqlab.compare.read import Group, Section
+from seqlab.compare.answer import Answer, Row
 from seqlab.compare.statistics import Mean, mean
 from seqlab.terminal import WIDTH, Terminal
 
 RANGES = 4
 """Into how many parts the lengths of test sequences are put together."""
 
+WIDE = 120
+"""Columns from which on there is room for all that is known of cost."""
+
 FLOOR = "best"
 """The name of the reference that no predictor can beat."""
 
 LEGEND = """Mean over n seeds ± half its 95 % t-interval; checkpoints chosen on validation;
-test is read once per run. * is the best reference that needs no training."""
+test is read once per run. Places by pairwise t-tests, Holm-corrected; a range
+where seeds do not tell. * is the best reference that needs no training."""
 
 SOLVED = """
 Success: training sequences until its criterion was met, by runs that met it."""
 
 
-def show(sections: Sequence[Section]) -> None:
-    """Print the tables of each data set, and below them the runs that did not finish, with their causes."""
+def show(answers: Sequence[Answer]) -> None:
+    """Print the table of each comparison and its words, and below all the runs that did not finish, with their causes."""
     console = Terminal()
-    for section in sections:
-        console.print(_table(section, narrow=console.width < WIDTH))
+    for each in answers:
+        console.print(_table(each, console.width))
         console.print()
-        if section.lengths:
-            console.print(_by_length(section))
+        for sentence in each.words:
+            console.print(sentence)
+        if each.words:
             console.print()
-    lost = [record for section in sections for group in section.groups for record in group.unfinished]
+        if each.section.lengths:
+            console.print(_by_length(each))
+            console.print()
+    lost = [record for each in answers for group in each.section.groups for record in group.unfinished]
     if lost:
         console.print("Without a result:", style="bold")
         for record in lost:
             console.print(
                 f"  {record.config['id']}: {record.status.state}: {record.status.cause}", soft_wrap=True, markup=False
             )
-    criteria = any(section.criteria for section in sections)
+    criteria = any(each.section.criteria for each in answers)
     console.print(f"{LEGEND}{SOLVED}" if criteria else LEGEND, style="dim", soft_wrap=True)
 
 
-def _table(section: Section, narrow: bool) -> Table:
-    metric, references = _measured(section)
-    sign = 1 if metric["goal"] == "min" else -1
-    table = _started(_title(section), columns := _columns(section, narrow))
-    for group in _ranked(section):
-        row = _row(group, section.criteria)
-        table.add_row(group.label, *(row.get(name, "-") for name in columns))
+def _table(answer: Answer, width: int) -> Table:
+    criteria = answer.section.criteria
+    table = _started(answer.title, columns := _columns(criteria, width))
+    for row in answer.rows:
+        cells = _cells(answer, row)
+        table.add_row(row.label, *(cells.get(name, "-") for name in columns))
     table.add_section()
-    naive = [name for name in references if name != FLOOR]
-    strongest = min(naive, key=lambda name: sign * references[name], default=None)
-    for name, value in references.items():
+    naive = [name for name in answer.references if name != FLOOR]
+    strongest = min(naive, key=lambda name: answer.sign * answer.references[name], default=None)
+    for name, value in answer.references.items():
         label = name.replace("_", " ")
-        table.add_row(
-            "best possible" if name == FLOOR else f"{label} *" if name == strongest else label,
-            f"{value:.4g}",
-            style="dim",
-        )
-    for published in section.published:
-        row = _published(published, metric["name"], section.criteria)
-        table.add_row(published["by"], *(row.get(name, "") for name in columns), style="dim")
+        told = "best possible" if name == FLOOR else f"{label} *" if name == strongest else label
+        reference = {"test": f"{value:.4g}"}
+        table.add_row(told, *(reference.get(column, "") for column in columns), style="dim")
+    for published in answer.section.published:
+        cells = _published(published, answer.metric, criteria)
+        table.add_row(published["by"], *(cells.get(name, "") for name in columns), style="dim")
     return table
 
 
-def _title(section: Section) -> str:
-    if not section.finished:
-        return f"{section.data}: no result yet"
-    metric, _ = _measured(section)
-    better = "lower" if metric["goal"] == "min" else "higher"
-    return f"{section.data}: {metric['name'].replace('_', ' ')}, {metric['unit']}, {better} is better"
+def _columns(criteria: Sequence[str], width: int) -> list[str]:
+    """What there is room for: the answer first, then success, then costs."""
+    if width < WIDTH:
+        return ["test", *criteria, "n"]
+    if len(criteria) > 1:
+        return ["place", "test", *criteria, "n"]
+    told = ["place", "test", *(criteria or ["median"]), "n", "parameters", "seconds"]
+    return told if width < WIDE else [*told, "validation", "state", "tokens/s", "memory"]
 
 
-def _columns(section: Section, narrow: bool) -> list[str]:
-    """What there is room for: success before validation and costs."""
-    if narrow or len(section.criteria) > 1:
-        return ["test", *section.criteria, "n"]
-    if section.criteria:
-        return ["test", *section.criteria, "n", "parameters", "seconds"]
-    return ["test", "validation", "n", "parameters", "state", "seconds"]
-
-
-def _by_length(section: Section) -> Table:
+def _by_length(answer: Answer) -> Table:
     """The main metric over test sequences from short to long."""
-    parts = [part.tolist() for part in np.array_split(section.lengths, min(RANGES, len(section.lengths)))]
+    lengths = answer.section.lengths
+    parts = [part.tolist() for part in np.array_split(lengths, min(RANGES, len(lengths)))]
     spans = [part[0] if len(part) == 1 else f"{part[0]}–{part[-1]}" for part in parts]
-    table = _started(f"{section.data}: {_measured(section)[0]['name'].replace('_', ' ')} by length", spans)
-    for group in _ranked(section):
-        table.add_row(group.label, *(written(mean(group.scores_at(part))) for part in parts))
+    measure = answer.section.measure or {}
+    table = _started(f"{answer.section.data}: {measure['name'].replace('_', ' ')} by length", spans)
+    for row in answer.rows:
+        table.add_row(row.label, *(written(mean(row.group.scores_at(part))) for part in parts))
     return table
 
 
@@ -105,38 +105,24 @@ def _started(title: str, columns: Sequence[str]) -> Table:
     return table
 
 
-def _measured(section: Section) -> tuple[Mapping[str, Any], Mapping[str, float]]:
-    """The main metric and the references, as far as they are known."""
-    if not section.finished:
-        return {"name": "score", "goal": "min", "unit": ""}, {}
-    summary = section.finished[0].summary
-    return summary["metric"], summary["references"]
-
-
-def _ranked(section: Section) -> list[Group]:
-    sign = 1 if _measured(section)[0]["goal"] == "min" else -1
-
-    def rank(group: Group) -> float:
-        value = mean(group.scores("test")).value
-        return math.inf if math.isnan(value) else sign * value
-
-    return sorted(section.groups, key=rank)
-
-
-def _row(group: Group, criteria: Sequence[str]) -> dict[str, str]:
+def _cells(answer: Answer, row: Row) -> dict[str, str]:
     """What stands in each column; nothing in the columns of a result that there is not."""
-    ended = group.finished
+    group, ended = row.group, row.group.finished
     if not ended:
         return {"n": f"0 of {len(group.records)}"}
-    first = ended[0].summary
+    first, last = answer.places.get(row.label, (0, 0))
     return {
-        "test": written(mean(group.scores("test"))),
-        "validation": f"{mean(group.scores('val')).value:.4g}",
-        **{name: _solved(mean(group.solved_after(name)), len(ended)) for name in criteria},
+        "place": str(first) if first == last else f"{first}–{last}",
+        "test": written(row.mean),
+        "median": f"{row.median:.4g}",
+        **{name: _solved(mean(group.solved_after(name)), len(ended)) for name in answer.section.criteria},
         "n": f"{len(ended)} of {len(group.records)}" if group.unfinished else str(len(ended)),
-        "parameters": f"{first['parameters']:,}",
-        "state": f"{first['state_size']:,}",
-        "seconds": f"{mean([record.summary['seconds'] for record in ended]).value:.1f}",
+        "parameters": f"{row.cost('parameters').value:,.0f}",
+        "seconds": f"{row.cost('seconds').value:.1f}",
+        "validation": f"{mean(group.scores('val')).value:.4g}",
+        "state": f"{row.cost('state_size').value:,.0f}",
+        "tokens/s": f"{row.cost('tokens_per_second').value:,.0f}",
+        "memory": terminal.size(row.cost("peak_memory").value),
     }
 
 

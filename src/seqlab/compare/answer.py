@@ -1,0 +1,161 @@
+"""What a comparison comes to, whoever shows it: rows in their order, pairs, references, and the answer in two sentences."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from statistics import median
+from typing import Any
+
+from seqlab.compare.pairs import Pair, pairs, ranks
+from seqlab.compare.read import Group, Section
+from seqlab.compare.statistics import Mean, mean
+
+
+@dataclass(frozen=True)
+class Row:
+    """One experiment of a comparison.
+
+    Attributes:
+        group: its runs.
+        metric: what is compared, as ``test/<name>`` has it.
+    """
+
+    group: Group
+    metric: str
+
+    @property
+    def label(self) -> str:
+        """What it is called."""
+        return self.group.label
+
+    @cached_property
+    def scores(self) -> dict[int, float]:
+        """The metric on the test set, by seed."""
+        found = {record.seed: record.summary["test"].get(f"test/{self.metric}") for record in self.group.finished}
+        return {seed: score for seed, score in found.items() if score is not None and not math.isnan(score)}
+
+    @property
+    def mean(self) -> Mean:
+        """Over its seeds."""
+        return mean(list(self.scores.values()))
+
+    @property
+    def median(self) -> float:
+        """Over its seeds; NaN without any."""
+        return median(self.scores.values()) if self.scores else math.nan
+
+    def cost(self, name: str) -> Mean:
+        """What its runs took of something that the summary tells, such as ``seconds``."""
+        told = [record.summary.get(name) for record in self.group.finished]
+        return mean([value for value in told if value is not None])
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A comparison of the experiments of one section.
+
+    Attributes:
+        section: what is compared.
+        metric: by which measure; the main one unless another is asked for.
+        goal: ``min`` or ``max``.
+        unit: of the measure.
+    """
+
+    section: Section
+    metric: str
+    goal: str
+    unit: str
+
+    @property
+    def sign(self) -> int:
+        """1 where less is better, -1 where more is."""
+        return 1 if self.goal == "min" else -1
+
+    @cached_property
+    def rows(self) -> list[Row]:
+        """The best mean first; what has no result last."""
+        rows = [Row(group, self.metric) for group in self.section.groups]
+        return sorted(rows, key=lambda row: self.sign * row.mean.value if row.scores else math.inf)
+
+    @cached_property
+    def pairs(self) -> list[Pair]:
+        """Every two experiments that have a result, by their labels."""
+        return pairs({row.label: row.scores for row in self.rows}, self.sign)
+
+    @cached_property
+    def places(self) -> dict[str, tuple[int, int]]:
+        """The best and the worst place of each experiment that has a result."""
+        return ranks([row.label for row in self.rows if row.scores], self.pairs)
+
+    @property
+    def references(self) -> Mapping[str, float]:
+        """What predictors score that need no training, where this is the measure that they are known for."""
+        main = self.section.measure
+        return self.section.references if main and main["name"] == self.metric else {}
+
+    @property
+    def title(self) -> str:
+        """What is compared, and which way is better."""
+        if not self.section.finished:
+            return f"{self.section.data}: no result yet"
+        better = "lower" if self.goal == "min" else "higher"
+        name = self.metric.replace("_", " ")
+        return f"{self.section.data}: {', '.join(filter(None, [name, self.unit, f'{better} is better']))}"
+
+    @property
+    def words(self) -> list[str]:
+        """The answer in a sentence or two; none where there is nothing to compare."""
+        ranked = [row.label for row in self.rows if row.scores]
+        if len(ranked) < 2:
+            return []
+        first, *others = ranked
+        beaten = [pair for pair in self.pairs if pair.better == first and pair.decided]
+        if not beaten:
+            return [f"No experiment is shown to be best: {first} has the best mean, and beats no other surely."] + _open(
+                [pair for pair in self.pairs if first in (pair.better, pair.worse)]
+            )
+        least = max(pair.p for pair in beaten)
+        if len(beaten) == len(others):
+            told = f"{first} is best, surely better than {_listed(others)} (p ≤ {_rounded_up(least)})."
+            return [told, *_open([pair for pair in self.pairs if not pair.decided])]
+        lost = [pair.worse for pair in beaten]
+        rest = [name for name in others if name not in lost]
+        told = f"{first} is surely better than {_listed(lost)} (p ≤ {_rounded_up(least)}), and not surely than {_listed(rest)}."
+        return [told, *_open([pair for pair in self.pairs if pair.better == first and not pair.decided])]
+
+
+def answer(section: Section, metric: str | None = None) -> Answer:
+    """The comparison of a section by its main metric, or by another."""
+    main: Mapping[str, Any] = section.measure or {"name": "score", "goal": "min", "unit": ""}
+    if metric in (None, main["name"]):
+        return Answer(section, main["name"], main["goal"], main["unit"])
+    return Answer(section, str(metric), "max" if metric in LARGER_IS_BETTER else "min", "")
+
+
+LARGER_IS_BETTER = ("accuracy", "exact_match", "direction")
+"""Measures of which more is better, beside those that some data are known for."""
+
+
+def _open(undecided: Sequence[Pair]) -> list[str]:
+    """What nobody can say yet, and about what it would take: the pair that needs the fewest seeds."""
+    known = [pair for pair in undecided if pair.more]
+    if not known:
+        return []
+    pair = min(known, key=lambda pair: pair.more or math.inf)
+    seeds = "one more seed" if pair.more == 1 else f"{pair.more} more seeds"
+    return [f"About {seeds} would tell {pair.better} from {pair.worse}, if means and spreads stay as they are."]
+
+
+def _listed(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def _rounded_up(p: float) -> str:
+    """One digit that is not below p."""
+    if p < 1e-4:
+        return "0.0001"
+    digit = 10 ** math.floor(math.log10(p))
+    return f"{math.ceil(p / digit - 1e-9) * digit:.4g}"
