@@ -93,7 +93,7 @@ def test_it_is_told_how_many_more_seeds_would_decide() -> None:
 
 
 def test_places_are_ranges_where_nothing_is_decided() -> None:
-    """a beats c, and b is undecided against both: a is first or second, b anything, c second or third."""
+    """A beats c, and b is undecided against both: a is first or second, b anything, c second or third."""
     decided = Pair("a", "c", 5, 1.0, 0.01, 2.0, 1.0, 0)
     open_ = [Pair("a", "b", 5, 0.5, 0.3, 0.5, 0.6, 9), Pair("b", "c", 5, 0.5, 0.3, 0.5, 0.6, 9)]
     assert ranks(["a", "b", "c"], [decided, *open_]) == {"a": (1, 2), "b": (1, 3), "c": (2, 3)}

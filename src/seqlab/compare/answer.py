@@ -1,4 +1,4 @@
-"""What a comparison comes to, whoever shows it: rows in their order, pairs, references, and the answer in two sentences."""
+"""What a comparison comes to, whoever shows it: rows in their order, pairs, references, and the answer in words."""
 
 from __future__ import annotations
 
@@ -113,18 +113,16 @@ class Answer:
             return []
         first, *others = ranked
         beaten = [pair for pair in self.pairs if pair.better == first and pair.decided]
-        if not beaten:
-            return [f"No experiment is shown to be best: {first} has the best mean, and beats no other surely."] + _open(
-                [pair for pair in self.pairs if first in (pair.better, pair.worse)]
-            )
-        least = max(pair.p for pair in beaten)
-        if len(beaten) == len(others):
-            told = f"{first} is best, surely better than {_listed(others)} (p ≤ {_rounded_up(least)})."
-            return [told, *_open([pair for pair in self.pairs if not pair.decided])]
         lost = [pair.worse for pair in beaten]
         rest = [name for name in others if name not in lost]
-        told = f"{first} is surely better than {_listed(lost)} (p ≤ {_rounded_up(least)}), and not surely than {_listed(rest)}."
-        return [told, *_open([pair for pair in self.pairs if pair.better == first and not pair.decided])]
+        if not beaten:
+            told = f"Nothing is shown to be best: {first} has the best mean, and is not surely better than any other."
+        else:
+            p = f"p ≤ {_rounded_up(max(pair.p for pair in beaten))}"
+            told = f"{first} is surely better than {_listed(lost)} ({p})"
+            told += f", and not surely than {_listed(rest)}." if rest else "."
+        of_the_first = [pair for pair in self.pairs if first in (pair.better, pair.worse)]
+        return [told, *_open(of_the_first if rest else self.pairs)]
 
 
 def answer(section: Section, metric: str | None = None) -> Answer:
@@ -139,9 +137,9 @@ LARGER_IS_BETTER = ("accuracy", "exact_match", "direction")
 """Measures of which more is better, beside those that some data are known for."""
 
 
-def _open(undecided: Sequence[Pair]) -> list[str]:
-    """What nobody can say yet, and about what it would take: the pair that needs the fewest seeds."""
-    known = [pair for pair in undecided if pair.more]
+def _open(compared: Sequence[Pair]) -> list[str]:
+    """About what it would take to decide the pair that needs the fewest seeds, of those that are not decided."""
+    known = [pair for pair in compared if pair.more and not pair.decided]
     if not known:
         return []
     pair = min(known, key=lambda pair: pair.more or math.inf)

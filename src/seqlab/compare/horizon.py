@@ -9,7 +9,8 @@ from typing import Any
 
 from scipy.stats import binom, binomtest
 
-from seqlab.compare.read import Record, varied, without_seed
+from seqlab.compare.differences import differences, without_seed, written
+from seqlab.compare.read import Record
 
 LAG = "length"
 """The key of a data set that is the lag."""
@@ -108,7 +109,7 @@ class Horizon:
     @property
     def label(self) -> str:
         """The cell and what else sets the experiment apart."""
-        return " ".join([self.cell, *(f"{key}={value}" for key, value in self.varied.items() if value is not None)])
+        return written(self.cell, self.varied)
 
     @property
     def reaches(self) -> dict[int, Reach]:
@@ -170,7 +171,7 @@ def horizons(records: Sequence[Record]) -> list[Horizon]:
         by_cell[choices["data"], choices["cell"]][str(without_seed(_without_lag(record)))].append(record)
     found = []
     for (data, cell), groups in by_cell.items():
-        told = varied([_without_lag(members[0]) for members in groups.values()])
+        told = differences([_without_lag(members[0]) for members in groups.values()])
         for members, differing in zip(groups.values(), told, strict=True):
             trials = tuple(record for record in members if record.solved is not None)
             lost = tuple(record for record in members if record.solved is None)

@@ -10,7 +10,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from seqlab.identity import WITHOUT_EFFECT, what_counts
+from seqlab.compare.differences import differences, without_seed, written
 from seqlab.ledger import Status, find
 from seqlab.runs import Run
 
@@ -72,7 +72,7 @@ class Group:
         data: the data set's name.
         cell: the cell's name.
         records: by seed, in order.
-        varied: the keys in which this group differs from others of the same data set and cell.
+        varied: the keys in which this group differs from others of its section.
     """
 
     data: str
@@ -83,7 +83,7 @@ class Group:
     @property
     def label(self) -> str:
         """The cell and what else sets the group apart."""
-        return " ".join([self.cell, *(f"{key}={value}" for key, value in self.varied.items() if value is not None)])
+        return written(self.cell, self.varied)
 
     @property
     def finished(self) -> list[Record]:
@@ -111,10 +111,10 @@ class Group:
 
 @dataclass(frozen=True)
 class Section:
-    """Groups that may be compared: the same data set, metric and references.
+    """Groups that may be compared.
 
     Attributes:
-        data: the data set's name.
+        data: the data set's name, and what sets it apart from those of other sections.
         groups: one per experiment.
     """
 
@@ -169,53 +169,57 @@ def read(paths: Sequence[Path]) -> list[Record]:
 
 
 def sections(records: Iterable[Record]) -> list[Section]:
-    """Runs by what may be compared."""
+    """Runs by what may be compared: those on the same data, by the same metric, with the same references."""
     by_group: dict[str, list[Record]] = defaultdict(list)
     for record in records:
         by_group[record.config["group"]].append(record)
-    by_cell: dict[tuple[str, str], list[list[Record]]] = defaultdict(list)
-    for records in by_group.values():
-        choices = records[0].config["choices"]
-        by_cell[choices["data"], choices["cell"]].append(sorted(records, key=lambda record: record.seed))
-    alike: dict[tuple[str, str], list[Group]] = defaultdict(list)
-    for (data, cell), groups in sorted(by_cell.items()):
-        for members, differing in zip(groups, varied([members[0].config for members in groups]), strict=True):
-            alike[data, _measured(members)].append(Group(data, cell, tuple(members), differing))
-    return [Section(data, tuple(groups)) for (data, _), groups in alike.items()]
+    groups = [sorted(members, key=lambda record: record.seed) for members in by_group.values()]
+    facts: dict[str, str] = {}
+    for members in groups:
+        facts[_data(members[0])] = _facts(members) or facts.get(_data(members[0]), "")
+    alike: dict[tuple[str, str], list[list[Record]]] = defaultdict(list)
+    for members in sorted(groups, key=lambda members: _names(members[0])):
+        name, _ = _names(members[0])
+        alike[name, facts[_data(members[0])] or _data(members[0])].append(members)
+    titles = _titles([(name, of[0][0].config) for (name, _), of in alike.items()])
+    return [_section(title, of) for title, of in zip(titles, alike.values(), strict=True)]
 
 
-def _measured(records: Sequence[Record]) -> str:
-    """The metric and references of an experiment, in which those that may be compared agree."""
-    facts = [(r.summary["metric"], r.summary["references"]) for r in records if r.finished]
-    return json.dumps(facts[0], sort_keys=True) if facts else ""
+def _section(title: str, groups: Sequence[Sequence[Record]]) -> Section:
+    told = differences([members[0].config for members in groups])
+    return Section(
+        title,
+        tuple(
+            Group(*_names(members[0]), tuple(members), differing)
+            for members, differing in zip(groups, told, strict=True)
+        ),
+    )
 
 
-def varied(configs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """For each configuration, the options and values in which it differs from the others.
-
-    Where another option of a group is chosen, its name says it all, and its keys are left out.
-    """
-    chosen = [dict(config["choices"]) for config in configs]
-    options = [group for group in chosen[0] if len({str(choice.get(group)) for choice in chosen}) > 1]
-    flat = [without_seed(config) for config in configs]
-    keys = [
-        key
-        for key in dict.fromkeys(key for values in flat for key in values)
-        if key.partition(".")[0] not in options and len({str(values.get(key)) for values in flat}) > 1
-    ]
-    last = [key.rpartition(".")[2] for key in keys]
-    names = [short if last.count(short) == 1 else key for key, short in zip(keys, last, strict=True)]
-    return [
-        {group: choice.get(group) for group in options if group not in WITHOUT_EFFECT}
-        | {name: values.get(key) for name, key in zip(names, keys, strict=True)}
-        for choice, values in zip(chosen, flat, strict=True)
-    ]
+def _names(record: Record) -> tuple[str, str]:
+    choices = record.config["choices"]
+    return choices["data"], choices["cell"]
 
 
-def without_seed(config: Mapping[str, Any]) -> dict[str, Any]:
-    """What counts of a configuration, but for what is only its seed by another name."""
-    seed = config["seed"]
-    return {k: value for k, value in what_counts(config).items() if not (k.endswith(".seed") and value == seed)}
+def _titles(named: Sequence[tuple[str, Mapping[str, Any]]]) -> list[str]:
+    """The name of each section's data set, and what sets its data apart where there are several sections of it."""
+    by_name: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
+    for name, config in named:
+        by_name[name].append(config)
+    told = {name: iter(differences(configs, "data.")) for name, configs in by_name.items()}
+    return [written(name, next(told[name])) for name, _ in named]
+
+
+def _data(record: Record) -> str:
+    """The data's own part of a configuration."""
+    return str({key: value for key, value in without_seed(record.config).items() if key.startswith("data.")})
+
+
+def _facts(records: Sequence[Record]) -> str:
+    """What those that may be compared agree in; empty while nothing has finished."""
+    keys = ("metric", "references", "fingerprint")
+    told = [{key: r.summary.get(key) for key in keys} for r in records if r.finished]
+    return json.dumps(told[0], sort_keys=True) if told else ""
 
 
 def read_one(folder: Path) -> Record:

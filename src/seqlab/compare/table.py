@@ -32,7 +32,7 @@ Success: training sequences until its criterion was met, by runs that met it."""
 
 
 def show(answers: Sequence[Answer]) -> None:
-    """Print the table of each comparison and its words, and below all the runs that did not finish, with their causes."""
+    """Print the table and the words of each comparison, and the runs that did not finish, with their causes."""
     console = Terminal()
     for each in answers:
         console.print(_table(each, console.width))
