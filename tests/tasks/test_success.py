@@ -14,7 +14,7 @@ from conftest import Command
 from exact import make_keeping, result_of, resumed, run_of
 from seqlab.errors import ConfigError
 from seqlab.ledger import find
-from seqlab.spec import IGNORE, Classes, Criterion, DataSpec, Metric, Reals, Tokens, within
+from seqlab.spec import IGNORE, Classes, Criterion, DataSpec, Metric, Reals, Tokens, threshold, within
 from seqlab.tasks.least_squares import LeastSquares
 from seqlab.tasks.success import Success
 
@@ -137,6 +137,22 @@ def test_least_squares_is_summed_over_a_sequence_and_judged_at_every_output() ->
     assert task.model.z.grad[0, 0, 0].item() == pytest.approx(-0.1 * 0.9 * 0.1 / 2)
 
 
+def test_solved_is_a_hundredth_of_the_way_from_the_best() -> None:
+    """Whichever way is better; and nowhere, where chance or the best possible is not known."""
+    assert threshold({"chance": 1 / 6, "best": 0.0}) == pytest.approx(1 / 600)
+    assert threshold({"chance": 0.2, "naive": 0.5, "best": 1.0}) == pytest.approx(0.992)
+    assert threshold({"chance": 0.2}) is None
+
+
+def test_data_keep_the_criteria_that_they_bring() -> None:
+    """Else the published criterion would not be the published one."""
+    criteria = (Criterion("st1"), Criterion("st2", error=0.01))
+    references = {"chance": 0.5, "best": 0.0}
+    task = least_squares(DataSpec(Reals(1), Reals(1), "last", WRONG, references, criteria=criteria), torch.ones(1, 1))
+    task.until_solved()
+    assert task.success.criteria == criteria
+
+
 @pytest.mark.parametrize(("kind", "y"), [(Reals(3), torch.eye(3)[:2]), (Classes(3), torch.tensor([0, 1]))])
 def test_classes_are_one_hot_targets(kind: Reals | Classes, y: torch.Tensor) -> None:
     """The same answers cost the same, whichever way they are asked for."""
@@ -222,6 +238,13 @@ def test_training_ends_when_the_task_is_solved(seqlab: Command, tmp_path: Path) 
 def test_training_that_is_over_has_not_solved_its_task(seqlab: Command, tmp_path: Path) -> None:
     """It is told as never met."""
     seqlab(*UNTIL, "trainer.max_epochs=1")
+    (folder,) = find([tmp_path / "runs"])
+    assert json.loads((folder / "summary.json").read_text())["solved"] == {"success": None}
+
+
+def test_what_is_judged_is_the_main_metric(train: Command, tmp_path: Path) -> None:
+    """And not the loss: that of five symbols begins at ln 5, which as an accuracy would be more than enough."""
+    train("data=bucket_sort", "callbacks=until_solved")
     (folder,) = find([tmp_path / "runs"])
     assert json.loads((folder / "summary.json").read_text())["solved"] == {"success": None}
 
