@@ -14,8 +14,7 @@ import pytest
 
 from conftest import Command
 from seqlab.compare.read import read, sections
-from seqlab.compare.statistics import mean
-from seqlab.compare.table import written
+from seqlab.compare.statistics import mean, written
 from seqlab.runs import Run
 
 

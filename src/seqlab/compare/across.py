@@ -1,7 +1,7 @@
 """What cells are worth across tasks, by scores that are 0 at chance and 1 at the best possible (Agarwal et al. 2021).
 
 A handful of seeds per task says little of each task, but something of all together: the interquartile mean leaves out
-the lowest and the highest quarter of all runs, and its interval comes from a bootstrap that draws seeds within each task.
+the lowest and the highest quarter of all runs, and its interval comes from a bootstrap that draws seeds within tasks.
 """
 
 from __future__ import annotations

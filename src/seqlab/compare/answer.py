@@ -9,6 +9,7 @@ from functools import cached_property
 from statistics import median
 from typing import Any
 
+from seqlab.compare.across import normalised
 from seqlab.compare.pairs import Pair, pairs, ranks
 from seqlab.compare.read import Group, Section
 from seqlab.compare.statistics import Mean, mean
@@ -131,6 +132,28 @@ def answer(section: Section, metric: str | None = None) -> Answer:
     if metric in (None, main["name"]):
         return Answer(section, main["name"], main["goal"], main["unit"])
     return Answer(section, str(metric), "max" if metric in LARGER_IS_BETTER else "min", "")
+
+
+def across(answers: Sequence[Answer]) -> dict[str, list[list[float]]]:
+    """The normalised scores of the experiments that all tasks have, by label; for each task those of its seeds.
+
+    A task counts where it is known what chance and the best possible score. Empty where there are not two tasks.
+    """
+    tasks = [each for each in answers if {"chance", "best"} <= each.references.keys()]
+    if len(tasks) < 2:
+        return {}
+    rows = [{row.label: row for row in task.rows if row.scores} for task in tasks]
+    shared = [label for label in rows[0] if all(label in task for task in rows)]
+    return {
+        label: [
+            [
+                normalised(score, task.references["chance"], task.references["best"])
+                for score in by[label].scores.values()
+            ]
+            for task, by in zip(tasks, rows, strict=True)
+        ]
+        for label in shared
+    }
 
 
 LARGER_IS_BETTER = ("accuracy", "exact_match", "direction")

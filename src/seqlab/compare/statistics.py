@@ -35,3 +35,14 @@ def mean(scores: Sequence[float], confidence: float = 0.95) -> Mean:
         return Mean(value, math.nan, 1)
     error = float(np.std(scores, ddof=1)) / math.sqrt(n)
     return Mean(value, float(stats.t.ppf((1 + confidence) / 2, n - 1)) * error, n)
+
+
+def written(mean: Mean) -> str:
+    """``0.1573 ± 0.0021``: the mean to the precision that its interval allows, at most six decimals."""
+    if mean.n == 0:
+        return "-"
+    if math.isnan(mean.half_width):
+        return f"{mean.value:.4g}"
+    scale = mean.half_width or abs(mean.value) or 1.0
+    decimals = min(6, max(0, 1 - math.floor(math.log10(scale))))
+    return f"{mean.value:.{decimals}f} ± {mean.half_width:.{decimals}f}"

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from statistics import fmean
 from typing import Any
 
 import numpy as np
 from rich.table import Table
 
 from seqlab import terminal
-from seqlab.compare.answer import Answer, Row
-from seqlab.compare.statistics import Mean, mean
+from seqlab.compare.across import CAUTION, Scores, improvement, interquartile_mean
+from seqlab.compare.answer import Answer, Row, across
+from seqlab.compare.statistics import Mean, mean, written
 from seqlab.terminal import WIDTH, Terminal
 
 RANGES = 4
@@ -44,6 +46,9 @@ def show(answers: Sequence[Answer]) -> None:
         if each.section.lengths:
             console.print(_by_length(each))
             console.print()
+    if shared := across(answers):
+        console.print(_across(shared))
+        console.print()
     lost = [record for each in answers for group in each.section.groups for record in group.unfinished]
     if lost:
         console.print("Without a result:", style="bold")
@@ -53,6 +58,24 @@ def show(answers: Sequence[Answer]) -> None:
             )
     criteria = any(each.section.criteria for each in answers)
     console.print(f"{LEGEND}{SOLVED}" if criteria else LEGEND, style="dim", soft_wrap=True)
+
+
+def _across(shared: Mapping[str, Scores]) -> Table:
+    """What the experiments are worth on all tasks together."""
+    n = min(len(task) for scores in shared.values() for task in scores)
+    tasks = len(next(iter(shared.values())))
+    caution = "" if n >= CAUTION else f"; {n} seeds are few for this"
+    table = _started(
+        f"{tasks} tasks: score, 0 at chance, 1 at the best possible{caution}",
+        ["mean of middle half", "interval", "wins"],
+    )
+    means = {label: interquartile_mean(scores) for label, scores in shared.items()}
+    for label in sorted(means, key=lambda label: -means[label].value):
+        others = [improvement(shared[label], scores).value for other, scores in shared.items() if other != label]
+        middle = means[label]
+        wins = f"{100 * fmean(others):.0f} %" if others else "-"
+        table.add_row(label, f"{middle.value:.3f}", f"{middle.low:.3f} to {middle.high:.3f}", wins)
+    return table
 
 
 def _table(answer: Answer, width: int) -> Table:
@@ -147,14 +170,3 @@ def _told(sequences: int | None, share: float) -> str:
     if sequences is None:
         return "" if share else "none"
     return f"{sequences:,}" if share == 1 else f"{sequences:,} ({share:.0%})"
-
-
-def written(mean: Mean) -> str:
-    """``0.1573 ± 0.0021``: the mean to the precision that its interval allows, at most six decimals."""
-    if mean.n == 0:
-        return "-"
-    if math.isnan(mean.half_width):
-        return f"{mean.value:.4g}"
-    scale = mean.half_width or abs(mean.value) or 1.0
-    decimals = min(6, max(0, 1 - math.floor(math.log10(scale))))
-    return f"{mean.value:.{decimals}f} ± {mean.half_width:.{decimals}f}"

@@ -26,8 +26,7 @@ from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 from optuna.trial import FrozenTrial, TrialState
 
 from seqlab import rehearsal
-from seqlab.compare.statistics import mean
-from seqlab.compare.table import written
+from seqlab.compare.statistics import mean, written
 from seqlab.config import Range
 from seqlab.engines.base import Engine
 from seqlab.errors import ConfigError, Diverged, SweepFailed, suggestion

@@ -9,8 +9,7 @@ from collections.abc import Callable, Sequence
 from optuna.trial import FrozenTrial, TrialState
 
 from seqlab import terminal
-from seqlab.compare.statistics import Mean, mean
-from seqlab.compare.table import written
+from seqlab.compare.statistics import Mean, mean, written
 from seqlab.search.search import Search
 
 SHOWN = 10
