@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from seqlab import __version__, job
-from seqlab.errors import ConfigError, suggestion
+from seqlab.errors import ConfigError, OutputError, suggestion
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -27,6 +27,7 @@ USAGE = """seqlab: a laboratory for recurrent sequence models.
   seqlab resume FOLDER --fork key=value ...           begin another run where it stopped
   seqlab status FOLDER ...                            what is finished, running, failed and missing
   seqlab compare FOLDER ...                           the answer: means and intervals over seeds
+  seqlab gradients FOLDER ...                         the reason why: how far back errors flow, and figures
   seqlab list [GROUP]                                 every choice of data, cell, ... and who provides it
 
 seqlab VERB --help says more. A finished run is never made twice: the same command is the same run.
@@ -56,7 +57,14 @@ def _verb(name: str) -> Callable[[Sequence[str]], None]:
         return lambda _: print(f"seqlab {__version__}")
     if name in ("-sc", "--shell-completion"):
         return complete
-    verbs = {"train": train, "resume": resume, "status": status, "compare": compare, "list": list_options}
+    verbs = {
+        "train": train,
+        "resume": resume,
+        "status": status,
+        "compare": compare,
+        "gradients": gradients,
+        "list": list_options,
+    }
     if name not in verbs:
         raise ConfigError(f"{name}: no such verb.{suggestion(name, verbs)} Available: {', '.join(verbs)}.")
     return verbs[name]
@@ -189,6 +197,24 @@ def compare(arguments: Sequence[str]) -> None:
     from seqlab.compare import read, table
 
     table.show(read.read(paths))
+
+
+def gradients(arguments: Sequence[str]) -> None:
+    """Print how far back errors flow in the runs in some folders, and draw it."""
+    parser = _parser("gradients", "How far back errors flow through each cell, before training and after.")
+    parser.add_argument("paths", type=Path, nargs="+", help="run folders, or folders of them")
+    parser.add_argument("--html", type=Path, default=Path("gradients.html"), metavar="FILE", help="where it is drawn")
+    given = parser.parse_args(arguments)
+    from seqlab import durable
+    from seqlab.compare import flow, read
+
+    flows = flow.flows(read.read(given.paths))
+    flow.show(flows)
+    try:
+        durable.write(given.html, flow.drawn(flows))
+    except OSError as error:
+        raise OutputError(f"--html {given.html}: cannot be written ({error.strerror}). Give another file.") from None
+    print(f"\nDrawn: {given.html}")
 
 
 def list_options(arguments: Sequence[str]) -> None:
