@@ -26,6 +26,25 @@ from seqlab.models.steps import spaced
 from seqlab.spec import IGNORE, DataSpec, Metric, Reals, Tokens
 
 B, T, D, H = 5, 40, 3, 6
+
+
+class ByHand(nn.Module):
+    """A cell as one writes it: the last of its outputs, as it is, is its state."""
+
+    hidden_size = H
+
+    def __init__(self, input_size: int):
+        super().__init__()
+        self.W, self.U = nn.Linear(input_size, H), nn.Linear(H, H, bias=False)
+
+    def forward(self, x: Tensor, h: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        outputs, h = [], x.new_zeros(len(x), H) if h is None else h
+        for x_t in x.unbind(1):
+            h = torch.tanh(self.W(x_t) + self.U(h))
+            outputs.append(h)
+        return torch.stack(outputs, 1), h
+
+
 SPEC = DataSpec(Reals(D), Reals(1), "last", Metric("mse", "min", ""))
 PER_TOKEN = DataSpec(Tokens(D), Tokens(D), "every", Metric("nats", "min", ""))
 CELLS = {
@@ -38,6 +57,7 @@ CELLS = {
     "lstm_1997": partial(LSTM1997, hidden_size=H, cells_per_block=2, init=0.5),
     "attention": partial(Attention, hidden_size=8, heads=2, window=5),
     "hmm": partial(HMM, hidden_size=H),
+    "by hand": ByHand,
 }
 
 
@@ -137,19 +157,27 @@ def last_error(model: SequenceModel, x: Tensor, y: Tensor, state: object = None)
 
 @pytest.mark.parametrize("name", CELLS)
 def test_the_flow_is_the_gradient_of_the_last_error_with_respect_to_the_state(name: str) -> None:
-    """At each lag, what autograd finds when the whole rest of the sequence is run at once from that state."""
+    """At each lag, what autograd finds when the whole rest of the sequence is run at once from that state.
+
+    At lag 0 it is what the readout says of h_T.
+    """
     x, y, spec = inputs(name)
     torch.manual_seed(0)
     model = SequenceModel(spec, CELLS[name]).double()
     found = flow_of(model, x, y, spec)
     model.eval()
+    h = model.coded(x)[0][:, -1].detach().requires_grad_()
+    answer = y[:, -1] if spec is PER_TOKEN else y
+    E = (cross_entropy if spec is PER_TOKEN else F.mse_loss)(model.readout(h), answer) * B
+    assert found.flow[0] == pytest.approx(torch.autograd.grad(E, h)[0].norm(dim=1).mean().item(), rel=1e-9)
+    assert all(part[0] == 0 for part in found.parts)
     for lag in range(1, x.shape[1]):
         _, state = model(x[:, :-lag])
         state = map_state(lambda part: part.detach().requires_grad_(part.is_floating_point()), state)
         parts = [part for part in tensors(state) if part.is_floating_point()]
         E = last_error(model, x[:, -lag:], y[:, -lag:] if spec is PER_TOKEN else y, state)
         gradients = torch.autograd.grad(E, parts, allow_unused=True, materialize_grads=True)
-        axis = 0 if name in ("hmm", "lstm_1997", "attention") else 1
+        axis = 0 if name in ("hmm", "lstm_1997", "attention", "by hand") else 1
         norms = torch.stack([gradient.movedim(axis, 0).flatten(1).norm(dim=1) for gradient in gradients])
         assert found.flow[lag] == pytest.approx(norms.norm(dim=0).mean().item(), rel=1e-9, abs=1e-14)
         assert [part[lag] for part in found.parts] == pytest.approx(norms.mean(1).tolist(), rel=1e-9, abs=1e-14)
@@ -265,8 +293,13 @@ def test_measuring_changes_nothing() -> None:
     loss_of(model, (x, y)).backward()
     before = [(p.clone(), p.grad.clone()) for p in model.parameters()]
     seeded = torch.get_rng_state()
+
+    def noisy(batch: tuple[Tensor, Tensor]) -> Tensor:
+        torch.rand(1)
+        return loss_of(model, batch)
+
     with torch.inference_mode():
-        flow_of(model, x.clone(), y)
+        measure(model, noisy, (x.clone(), y), SPEC, B)
     assert torch.equal(torch.get_rng_state(), seeded)
     assert model.coded.cell.training
     assert not model.readout.training

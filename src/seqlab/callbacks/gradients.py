@@ -135,11 +135,10 @@ def scalars(line: dict[str, Any]) -> dict[str, float]:
     A horizon that is beyond the longest lag is not a horizon: the longest lag is told as ``gradient/horizon_above``.
     """
     told: dict[str, float] = {}
-    if line["flow"][0]:
-        found = line["horizon"] is not None
-        told["gradient/horizon" if found else "gradient/horizon_above"] = (
-            line["horizon"] if found else len(line["flow"]) - 1
-        )
+    if line["horizon"] is not None:
+        told["gradient/horizon"] = line["horizon"]
+    elif line["flow"][0]:
+        told["gradient/horizon_above"] = len(line["flow"]) - 1
     radii = [radius for of_matrix in line["radius"].values() for radius in of_matrix]
     if radii:
         told["gradient/spectral_radius"] = max(radii)
