@@ -140,7 +140,9 @@ def test_the_page_shows_every_trial_and_needs_no_network(found: list[Horizon], t
     drawn = json.loads(figure.to_json())
     rates = [trace for trace in drawn["data"] if trace["mode"] == "lines+markers"]
     assert [trace["name"] for trace in rates] == ["lstm", "rnn"]
-    assert sum(len(trace["x"]) for trace in drawn["data"] if trace["mode"] == "markers") == 9 + 4
+    trials = [trace for trace in drawn["data"] if trace["mode"] == "markers"]
+    assert sum(len(trace["x"]) for trace in trials) == 9 + 4
+    assert sorted({y for trace in trials for y in trace["y"]}) == pytest.approx([0.001 / 0.2, 1.0])
     assert [shape["y0"] for shape in drawn["layout"]["shapes"]] == [0.0, 0.5, 1.0, 0.01]
 
 
