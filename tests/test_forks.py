@@ -138,6 +138,9 @@ def test_what_a_fork_cannot_change_is_refused(train: Command, seqlab: Command, t
     answer = seqlab("resume", str(folder), "--fork", "cell=gru")
     assert answer.code == 2
     assert "cell=gru: a fork goes on from a checkpoint of cell=lstm" in answer.err
+    answer = seqlab("resume", str(folder), "--fork", "cell.hidden_size=9")
+    assert answer.code == 2
+    assert "cell.hidden_size=9: a fork goes on from a checkpoint of cell.hidden_size=8" in answer.err
     answer = seqlab("resume", str(folder), "trainer.max_epochs=3")
     assert answer.code == 2
     assert "trainer.max_epochs=3: a run goes on as it was begun" in answer.err

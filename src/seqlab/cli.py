@@ -27,11 +27,32 @@ USAGE = """seqlab: a laboratory for recurrent sequence models.
   seqlab resume FOLDER --fork key=value ...           begin another run where it stopped
   seqlab status FOLDER ...                            what is finished, running, failed and missing
   seqlab compare FOLDER ...                           the answer: means and intervals over seeds
-  seqlab gradients FOLDER ...                         the reason why: how far back errors flow, and figures
+  seqlab horizon data=copy cell=rnn,lstm seeds=5      how far back each cell remembers: the longest lag it solves
+  seqlab horizon FOLDER ...                           the horizons that the runs in some folders tell of
+  seqlab gradients FOLDER ...                         the reason why: how far back errors flow through each cell
   seqlab list [GROUP]                                 every choice of data, cell, ... and who provides it
 
 seqlab VERB --help says more. A finished run is never made twice: the same command is the same run.
 """
+
+HORIZON = """seqlab horizon: how far back each cell remembers.
+
+  seqlab horizon data=copy cell=rnn,lstm seeds=5      for each cell and seed the longest lag that is solved
+  seqlab horizon FOLDER ...                           what the runs in some folders tell of it
+
+The lag is data.length: doubled from the shortest until it is not solved, then bisected. A trial is a run like any other
+with the training that the command gives it, and ends when it has solved its task. The same command goes on.
+
+  seeds=5           how many, from 1 on; or seeds=[1,2,3]
+  shortest=10       the lag that is tried first
+  longest=1000      the lag beyond which nothing is tried
+  precision=1.2     the ratio of a lag solved to one that is not, at which the search ends
+
+Everything else is as for seqlab train -m: options and values, several of them for a horizon each, and --dry-run.
+"""
+
+LIMITS = ("seeds", "shortest", "longest", "precision")
+"""What is said of the search, and not of its runs."""
 
 
 def main() -> None:
@@ -62,6 +83,7 @@ def _verb(name: str) -> Callable[[Sequence[str]], None]:
         "resume": resume,
         "status": status,
         "compare": compare,
+        "horizon": horizon,
         "gradients": gradients,
         "list": list_options,
     }
@@ -194,9 +216,33 @@ def compare(arguments: Sequence[str]) -> None:
     parser = _parser("compare", "Means with 95 % t-intervals over seeds, beside what chance scores and what it cost.")
     parser.add_argument("paths", type=Path, nargs="+", help="run folders, or folders of them")
     paths = parser.parse_args(arguments).paths
-    from seqlab.compare import read, table
+    from seqlab.compare import horizon, horizon_table, read, table
 
-    table.show(read.read(paths))
+    records = read.read(paths)
+    trials = [record for record in records if horizon.is_trial(record)]
+    if len(trials) < len(records):
+        table.show(read.sections(record for record in records if record not in trials))
+    if trials:
+        horizon_table.show(horizon.horizons(trials))
+
+
+def horizon(arguments: Sequence[str]) -> None:
+    """Find how far back experiments reach, or show what the runs in some folders tell of it."""
+    if not arguments or {"-h", "--help"} & set(arguments):
+        print(HORIZON, end="")
+        return
+    if any("=" in word for word in arguments):
+        words = [f"hydra.sweeper.{word}" if word.partition("=")[0] in LIMITS else word for word in arguments]
+        train(["-m", "hydra/sweeper=horizon", *words], program="seqlab horizon")
+        return
+    parser = _parser("horizon", HORIZON)
+    parser.add_argument("paths", type=Path, nargs="+")
+    paths = parser.parse_args(arguments).paths
+    from seqlab.compare import horizon, horizon_page, horizon_table, read
+
+    found = horizon.horizons([record for record in read.read(paths) if horizon.is_trial(record)])
+    horizon_table.show(found)
+    print(f"drawn in {horizon_page.write(found, Path('horizon.html'))}")
 
 
 def gradients(arguments: Sequence[str]) -> None:
@@ -208,7 +254,7 @@ def gradients(arguments: Sequence[str]) -> None:
     from seqlab import durable
     from seqlab.compare import flow, read
 
-    flows = flow.flows(read.read(given.paths))
+    flows = flow.flows(read.sections(read.read(given.paths)))
     flow.show(flows)
     try:
         durable.write(given.html, flow.drawn(flows))

@@ -27,8 +27,10 @@ from seqlab.identity import group_of
 from seqlab.runs import Run
 
 CONFIG_NAME = "train"
-SPINE = (*plugins.GROUPS[:-1], "published", "seed", "threads", "runs_dir")
+SPINE = (*plugins.GROUPS[:-1], "budget", "published", "seed", "threads", "runs_dir")
 """The keys at the root of a configuration."""
+LIMITS = ("parameters", "state")
+"""What a budget may limit."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,8 @@ class Range:
 
 
 RANGES = {
+    "budget.parameters": Range(int, 1, optional=True),
+    "budget.state": Range(int, 1, optional=True),
     "seed": Range(int, 0),
     "threads": Range(int, 1),
     "data.batch_size": Range(int, 1),
@@ -134,7 +138,7 @@ def freeze(config: DictConfig, origin: Origin) -> Run:
     plugin_path = [str(origin.config_dir)] if origin.config_dir else []
     plugins.make_importable(plugin_path)
     _check_choices(chosen, origin.config_dir)
-    config = _fitted(config, origin)
+    config = _sized(_fitted(config, origin), origin)
     resolved = _resolve(config)
     _check_keys(resolved)
     _check_types(resolved, origin)
@@ -260,6 +264,38 @@ def _fitted(config: DictConfig, origin: Origin) -> DictConfig:
     return fitted
 
 
+def _sized(config: DictConfig, origin: Origin) -> DictConfig:
+    """The configuration with a size for its cell or a budget to find one by, and without the other.
+
+    A budget that limits nothing therefore leaves no trace in a run's identity, nor does a size that it replaces.
+
+    Raises:
+        ConfigError: a person gives both, the cell has no size to find, or there is something else in the budget.
+    """
+    budget = config.get("budget")
+    if budget is not None and not (OmegaConf.is_dict(budget) and set(budget) <= set(LIMITS)):
+        raise ConfigError(f"budget={budget}: expected budget.parameters=NUMBER, budget.state=NUMBER, or both.")
+    limits = {name: value for name, value in budget.items() if value is not None} if budget else {}
+    if not limits:
+        return OmegaConf.masked_copy(config, [str(key) for key in config if key != "budget"])
+    name, value = next(iter(limits.items()))
+    if "hidden_size" not in config.cell:
+        raise ConfigError(
+            f"budget.{name}={value}: cell={origin.choices['cell']} has no key hidden_size to find a value for. "
+            "Leave the budget away."
+        )
+    for override in OverridesParser.create().parse_overrides(list(origin.overrides)):
+        if override.key_or_group == "cell.hidden_size":
+            raise ConfigError(
+                f"{override.input_line}: contradicts budget.{name}={value}, by which the size is found. Leave it away, "
+                f"or set {' '.join(f'budget.{name}=null' for name in limits)}."
+            )
+    sized = copy.deepcopy(config)
+    sized.budget = limits
+    sized.cell = OmegaConf.masked_copy(config.cell, [key for key in config.cell if key != "hidden_size"])
+    return sized
+
+
 def _check_types(resolved: dict[str, Any], origin: Origin) -> None:
     """An overridden value must be of the type that it replaces; the trainer's keys are Lightning's to judge."""
     parsed = OverridesParser.create().parse_overrides(list(origin.overrides))
@@ -298,14 +334,15 @@ def _written(value: Any) -> str:
 def _check_ranges(resolved: dict[str, Any]) -> None:
     for key, allowed in RANGES.items():
         section, _, name = key.rpartition(".")
-        values = resolved[section] if section else resolved
-        for value in _each(values[name]) if name in values else []:
+        values = resolved.get(section, {}) if section else resolved
+        for value in _each(values[name], section) if name in values else []:
             if value not in allowed:
                 raise ConfigError(f"{key}: got {_written(value)}; expected {allowed}.")
 
 
-def _each(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value]
+def _each(value: Any, section: str) -> list[Any]:
+    """The numbers of a key: a plug-in may have a list where others have one."""
+    return value if isinstance(value, list) and section in plugins.GROUPS else [value]
 
 
 def _check_targets(resolved: dict[str, Any], chosen: Mapping[str, str | None]) -> None:

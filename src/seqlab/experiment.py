@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from shlex import quote
 from typing import Any
@@ -19,8 +20,9 @@ from hydra.utils import instantiate
 from pytorch_lightning.accelerators import CUDAAccelerator, MPSAccelerator
 from pytorch_lightning.callbacks import Callback, ModelCheckpoint, ProgressBar
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
+from pytorch_lightning.utilities.seed import isolate_rng
 
-from seqlab import checkpoints, facts, processes, tracking
+from seqlab import budget, checkpoints, facts, processes, tracking
 from seqlab.cells import base as cells
 from seqlab.data.base import SequenceData
 from seqlab.errors import ConfigError, Diverged, Interrupted, Preempted, SeqlabError, by_exit_code
@@ -39,12 +41,17 @@ class Built:
 
     data: SequenceData
     task: SequenceTask
+    hidden_size: int
     state_size: int
 
     @property
     def parameters(self) -> int:
         """How many numbers are learned."""
-        return sum(parameter.numel() for parameter in self.task.parameters())
+        return budget.parameters(self.task)
+
+    def __str__(self) -> str:
+        """What it costs."""
+        return f"hidden_size {self.hidden_size}, {self.parameters:,} parameters, state {self.state_size:,}"
 
 
 def make(run: Run) -> Mapping[str, Any]:
@@ -112,17 +119,22 @@ def build(run: Run) -> Built:
         DataError: the data cannot be used.
     """
     config = run.config
+    limits = config.get("budget")
     processes.check_share(run)
     _check_device(config["trainer"])
     # before any data, so that what Lightning refuses costs nothing
     _construct("trainer", config, logger=False, enable_checkpointing=False, plugins=[processes.environment()])
     with _blamed_on("cell", config):
         cell = instantiate(config["cell"], _convert_="all")
-        state_size = cells.check(cell, config["choices"]["cell"])
+        sizes = cells.check(budget.smallest(cell) if limits else cell, config["choices"]["cell"])
     pl.seed_everything(config["seed"], workers=True, verbose=False)
     data = _construct("data", config)
     data.prepare_data()
     data.setup()
+    if limits:
+        with _blamed_on("cell", config), isolate_rng():  # as if the size had been known from the start
+            cell = budget.largest(cell, partial(_construct, "model", config, spec=data.spec), limits)
+            sizes = cells.check(cell, config["choices"]["cell"])
     model = _construct("model", config, spec=data.spec, cell=cell)
     with _blamed_on("optimizer", config):
         optimizer = instantiate(config["optimizer"], _convert_="all")
@@ -131,13 +143,13 @@ def build(run: Run) -> Built:
     task = _construct("task", config, model=model, spec=data.spec, optimizer=optimizer, scheduler=scheduler)
     with _blamed_on("optimizer", config):
         task.configure_optimizers()
-    return Built(data, task, state_size)
+    return Built(data, task, *sizes)
 
 
 def _train(run: Run, built: Built, stop: Stop) -> Mapping[str, Any]:
     """Trainer → loggers, callbacks → run folder."""
     config, data, task = run.config, built.data, built.task
-    log.info("%s: %s parameters, state %d", run.id, f"{built.parameters:,}", built.state_size)
+    log.info("%s: %s", run.id, built)
     origin, files = facts.origin(run, data), checkpoints.CheckpointFiles()
     last, reached = _going_on(run, origin)
     with tracking.loggers((config["logger"] or {}) if processes.leads() else None, run, reached) as loggers:
@@ -160,12 +172,13 @@ def _train(run: Run, built: Built, stop: Stop) -> Mapping[str, Any]:
         summary = {
             "status": "finished",
             **facts.of_run(run, built.data),
+            "hidden_size": built.hidden_size,
             "parameters": built.parameters,
             "state_size": built.state_size,
             "best": best_metrics,
             "test": tested,
             **({"by_length": task.by_length} if data.spec.by_length else {}),
-            **({"solved": task.success.solved} if data.spec.criteria else {}),
+            **({"solved": task.success.solved} if task.success.criteria else {}),
             "sequences": task.success.sequences,
             "steps": trainer.global_step,
             "epochs": trainer.current_epoch,

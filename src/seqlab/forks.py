@@ -7,14 +7,16 @@ made in one piece.
 from __future__ import annotations
 
 import shutil
+from typing import Any
 
 from seqlab import checkpoints
 from seqlab.errors import ConfigError
-from seqlab.identity import group_of
+from seqlab.identity import group_of, what_counts
 from seqlab.runs import Run
 
-FIXED = ("data", "cell", "model", "task", "optimizer")
-"""The choices that a fork has in common with what it comes from, since its checkpoint is of their making."""
+CHOICES = ("data", "cell", "model", "task", "optimizer")
+SIZES = ("budget.parameters", "budget.state", "cell.hidden_size", "cell.num_layers", "model.embedding_size")
+"""The choices and values that a fork has in common with what it comes from: its checkpoint is of their making."""
 
 
 def fork(parent: Run, other: Run) -> Run:
@@ -23,12 +25,13 @@ def fork(parent: Run, other: Run) -> Run:
     Raises:
         ConfigError: there is nothing to go on from, or the two differ in what a checkpoint is made of.
     """
-    differs = [name for name in FIXED if parent.config["choices"].get(name) != other.config["choices"].get(name)]
-    if differs:
-        raise ConfigError(
-            f"{differs[0]}={other.config['choices'].get(differs[0])}: a fork goes on from a checkpoint of "
-            f"{differs[0]}={parent.config['choices'].get(differs[0])}. Make a run of its own with 'seqlab train'."
-        )
+    before, now = _fixed(parent), _fixed(other)
+    for key in before:
+        if now[key] != before[key]:
+            raise ConfigError(
+                f"{key}={now[key]}: a fork goes on from a checkpoint of {key}={before[key]}. Make a run of its own "
+                "with 'seqlab train'."
+            )
     choices = other.config["choices"]
     origin = {"from": parent.config["group"], "to": other.config["group"]}
     group = group_of(origin, choices["data"], choices["cell"])
@@ -49,3 +52,9 @@ def fork(parent: Run, other: Run) -> Run:
     begun = {**checkpoints.read(last), "origin": {}, "fitted": False, "afresh": afresh}
     checkpoints.write(kept / checkpoints.LAST, begun)
     return child
+
+
+def _fixed(run: Run) -> dict[str, Any]:
+    """What a run's checkpoint is made of, as it is written on the command line."""
+    values = {**run.config["choices"], **what_counts(run.config)}
+    return {key: "null" if values.get(key) is None else values[key] for key in (*CHOICES, *SIZES)}

@@ -73,6 +73,25 @@ class Metric:
     goal: Literal["min", "max"]
     unit: str
 
+    def reaches(self, value: float, threshold: float) -> bool:
+        """Whether a value is as good as a threshold."""
+        return value <= threshold if self.goal == "min" else value >= threshold
+
+
+LEFT = 0.01
+"""How much of the way from chance to the best possible may be left where a task counts as solved.
+
+For adding that is two orders of magnitude below the variance of the target, as Campos et al. (2018), Table 1, have it.
+"""
+
+
+def threshold(references: Mapping[str, float]) -> float | None:
+    """Where the main metric counts as solved; ``None`` where chance or the best possible is not known."""
+    if not {"chance", "best"} <= references.keys():
+        return None
+    chance, best = references["chance"], references["best"]
+    return best + LEFT * (chance - best)
+
 
 Judge = Callable[["Tensor", "Tensor", "Tensor"], "Tensor"]
 """From inputs, outputs and targets, which of B sequences are answered right (B,).
@@ -92,7 +111,7 @@ def within(tolerance: float) -> Judge:
 
 @dataclass(frozen=True)
 class Criterion:
-    """When a published experiment counts as solved: enough sequences in a row are answered right.
+    """When a task counts as solved: enough sequences in a row are answered right, or the main metric is good enough.
 
     Attributes:
         name: as it is reported: ``success``, ``st1``.
@@ -100,12 +119,14 @@ class Criterion:
             for the whole validation set.
         wrong: how many of them may be wrong.
         error: what their mean absolute error must be below.
+        score: what the main metric must reach on the validation set.
     """
 
     name: str
     last: int | None = None
     wrong: int = 0
     error: float = float("inf")
+    score: float | None = None
 
 
 @dataclass(frozen=True)

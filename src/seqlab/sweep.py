@@ -69,7 +69,7 @@ def make_all(runs: Sequence[Run], engine: Engine) -> list[Status]:
         if status.state != "finished"
     ]
     if unfinished:
-        raise SweepFailed(_listed(unfinished, len(runs)), _exit_code([status for status, _ in unfinished]))
+        raise SweepFailed(_listed(unfinished, len(runs)), common_exit_code([status for status, _ in unfinished]))
     return statuses
 
 
@@ -146,7 +146,7 @@ def _listed(unfinished: Sequence[tuple[Status, str]], total: int) -> str:
     return "\n".join(lines)
 
 
-def _exit_code(unfinished: Sequence[Status]) -> int:
+def common_exit_code(unfinished: Sequence[Status]) -> int:
     """The code that all would have ended with; 1 where they differ."""
     codes = {_code(status.summary) for status in unfinished}
     return codes.pop() if len(codes) == 1 else 1

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from conftest import Command
-from seqlab.compare.read import read
+from seqlab.compare.read import read, sections
 from seqlab.compare.statistics import mean
 from seqlab.compare.table import written
 from seqlab.runs import Run
@@ -143,7 +143,7 @@ def test_a_run_that_is_there_twice_counts_once(tmp_path: Path) -> None:
         put(tmp_path / root, "lstm", 1, 0.1)
     put(tmp_path / "a", "lstm", 2, None, "interrupted")
     put(tmp_path / "b", "lstm", 2, 0.2)
-    ((group,),) = [section.groups for section in read([tmp_path])]
+    ((group,),) = [section.groups for section in sections(read([tmp_path]))]
     assert group.scores("test") == [0.1, 0.2]
     assert group.unfinished == []
 
@@ -153,7 +153,7 @@ def test_what_differs_names_the_row(tmp_path: Path) -> None:
     put(tmp_path, "lstm", 1, 0.1, lr=0.1)
     put(tmp_path, "lstm", 1, 0.1, lr=0.2)
     put(tmp_path, "gru", 1, 0.1)
-    assert sorted(group.label for section in read([tmp_path]) for group in section.groups) == [
+    assert sorted(group.label for section in sections(read([tmp_path])) for group in section.groups) == [
         "gru",
         "lstm lr=0.1",
         "lstm lr=0.2",

@@ -34,8 +34,8 @@ def test_means_are_geometric_over_seeds_and_relative_to_lag_0() -> None:
     assert (now.x, now.y) == ((0, 1, 2), (1.0, 2.0, 1.0))
     assert (share.x, share.y) == ((0, 1), (0.5, 0.25))
     assert [t.y for t in traces(figure, "solid", 1)][:2] == [(1.0, 1.0, 1.0), (1.0, 4.0, 1.0)]
-    assert {t.line.color for t in (start, now)} == {OF_CELL["gru"].colour}
-    assert now.marker.symbol == OF_CELL["gru"].symbol
+    assert {t.line.color for t in (start, now)} == {OF_CELL["gru"][0]}
+    assert now.marker.symbol == OF_CELL["gru"][1]
     assert [t.name for t in figure.data if t.showlegend is not False] == ["gru", "at the start", "now"]
 
 

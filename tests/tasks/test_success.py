@@ -14,7 +14,7 @@ from conftest import Command
 from exact import make_keeping, result_of, resumed, run_of
 from seqlab.errors import ConfigError
 from seqlab.ledger import find
-from seqlab.spec import IGNORE, Classes, Criterion, DataSpec, Metric, Reals, Tokens, within
+from seqlab.spec import IGNORE, Classes, Criterion, DataSpec, Metric, Reals, Tokens, threshold, within
 from seqlab.tasks.least_squares import LeastSquares
 from seqlab.tasks.success import Success
 
@@ -64,7 +64,7 @@ def easy(tmp_path: Path) -> Path:
 
 def test_the_last_sequences_are_judged_each_before_it_is_learned_from() -> None:
     """Three in a row, one of which may be wrong, with a mean error below 0.3."""
-    success = Success([Criterion("success", last=3, wrong=1, error=0.3)])
+    success = Success([Criterion("success", last=3, wrong=1, error=0.3)], WRONG)
     for right, error in [(True, 0.1), (False, 0.9), (True, 0.1), (True, 0.1), (True, 0.1), (False, 0.2)]:
         success.sequences += 1
         success.trained([right], [error])
@@ -74,7 +74,7 @@ def test_the_last_sequences_are_judged_each_before_it_is_learned_from() -> None:
 
 def test_a_batch_counts_for_as_many_sequences_as_it_has() -> None:
     """Of which the last ones are looked at."""
-    success = Success([Criterion("success", last=2)])
+    success = Success([Criterion("success", last=2)], WRONG)
     success.sequences = 4
     success.trained([False, False, True, True], [1.0, 1.0, 0.0, 0.0])
     assert success.solved == {"success": 4}
@@ -82,12 +82,22 @@ def test_a_batch_counts_for_as_many_sequences_as_it_has() -> None:
 
 def test_criteria_are_met_one_by_one() -> None:
     """On the validation set: none wrong is st1; and a small error besides is st2."""
-    success = Success([Criterion("st1"), Criterion("st2", error=0.01)])
+    success = Success([Criterion("st1"), Criterion("st2", error=0.01)], WRONG)
     for sequences, wrong, error in [(10, 1, 0.001), (20, 0, 0.02), (30, 3, 0.001), (40, 0, 0.001)]:
         success.sequences = sequences
-        success.validated(wrong, error)
+        success.validated(0.0, wrong, error)
     assert success.solved == {"st1": 20, "st2": 40}
-    assert not Success([]).complete
+    assert not Success([], WRONG).complete
+
+
+def test_a_score_is_good_enough_in_its_own_direction() -> None:
+    """On the validation set, as the metric's goal says."""
+    for goal, scores in (("min", (0.3, 0.2)), ("max", (0.1, 0.2))):
+        success = Success([Criterion("success", score=0.2)], Metric("score", goal, ""))  # type: ignore[arg-type]
+        for sequences, score in zip((10, 20), scores, strict=True):
+            success.sequences = sequences
+            success.validated(score, 0, 0.0)
+        assert success.solved == {"success": 20}
 
 
 class Answering(nn.Module):
@@ -125,6 +135,22 @@ def test_least_squares_is_summed_over_a_sequence_and_judged_at_every_output() ->
     task.loss((x, y), "val").backward()
     assert task.model.z.grad[1, 1].tolist() == [0.0, 0.0]
     assert task.model.z.grad[0, 0, 0].item() == pytest.approx(-0.1 * 0.9 * 0.1 / 2)
+
+
+def test_solved_is_a_hundredth_of_the_way_from_the_best() -> None:
+    """Whichever way is better; and nowhere, where chance or the best possible is not known."""
+    assert threshold({"chance": 1 / 6, "best": 0.0}) == pytest.approx(1 / 600)
+    assert threshold({"chance": 0.2, "naive": 0.5, "best": 1.0}) == pytest.approx(0.992)
+    assert threshold({"chance": 0.2}) is None
+
+
+def test_data_keep_the_criteria_that_they_bring() -> None:
+    """Else the published criterion would not be the published one."""
+    criteria = (Criterion("st1"), Criterion("st2", error=0.01))
+    references = {"chance": 0.5, "best": 0.0}
+    task = least_squares(DataSpec(Reals(1), Reals(1), "last", WRONG, references, criteria=criteria), torch.ones(1, 1))
+    task.until_solved()
+    assert task.success.criteria == criteria
 
 
 @pytest.mark.parametrize(("kind", "y"), [(Reals(3), torch.eye(3)[:2]), (Classes(3), torch.tensor([0, 1]))])
@@ -192,3 +218,39 @@ def test_success_on_training_sequences_needs_one_process() -> None:
     task._trainer = type("Two", (), {"world_size": 2})()
     with pytest.raises(ConfigError, match=r"trainer\.devices=2: success is judged on training sequences"):
         task.on_train_start()
+
+
+UNTIL = ("train", "data=adding", "data.length=4", "data.train_size=500", "data.val_size=500", "data.test_size=50",
+         "cell=lstm", "cell.hidden_size=16", "optimizer.lr=2e-2", "callbacks=until_solved", "trainer=cpu", "logger=none")  # fmt: skip
+
+
+def test_training_ends_when_the_task_is_solved(seqlab: Command, tmp_path: Path) -> None:
+    """At the first validation with an error of a hundredth of chance; the sequences until then are told."""
+    seqlab(*UNTIL, "trainer.max_epochs=200")
+    (folder,) = find([tmp_path / "runs"])
+    summary = json.loads((folder / "summary.json").read_text())
+    rows = [line.split(",") for line in (folder / "metrics.csv").read_text().splitlines()]
+    scores = [float(score) for row in rows[1:] if (score := row[rows[0].index("val/mse")])]
+    assert scores[-1] <= 1 / 600 < min(scores[:-1])
+    assert summary["solved"] == {"success": 500 * len(scores)} == {"success": summary["sequences"]}
+
+
+def test_training_that_is_over_has_not_solved_its_task(seqlab: Command, tmp_path: Path) -> None:
+    """It is told as never met."""
+    seqlab(*UNTIL, "trainer.max_epochs=1")
+    (folder,) = find([tmp_path / "runs"])
+    assert json.loads((folder / "summary.json").read_text())["solved"] == {"success": None}
+
+
+def test_what_is_judged_is_the_main_metric(train: Command, tmp_path: Path) -> None:
+    """And not the loss: that of five symbols begins at ln 5, which as an accuracy would be more than enough."""
+    train("data=bucket_sort", "callbacks=until_solved")
+    (folder,) = find([tmp_path / "runs"])
+    assert json.loads((folder / "summary.json").read_text())["solved"] == {"success": None}
+
+
+def test_data_that_do_not_know_the_best_are_never_solved(seqlab: Command) -> None:
+    """A text's entropy is not known; one line says so."""
+    refused = seqlab("train", "data=text", "callbacks=until_solved", "trainer=cpu", "logger=none")
+    assert refused.code == 2
+    assert "do not know the best possible bits_per_character" in refused.err

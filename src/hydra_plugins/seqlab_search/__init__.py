@@ -6,13 +6,10 @@ from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from typing import Any
 
-from hydra.core.plugins import Plugins
-from hydra.plugins.sweeper import Sweeper
-from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig
+from hydra_plugins.seqlab_sweep import AdaptiveSweeper
 
 
-class SearchSweeper(Sweeper):
+class SearchSweeper(AdaptiveSweeper):
     """A search over what the command gives several values.
 
     Args:
@@ -23,31 +20,18 @@ class SearchSweeper(Sweeper):
     def __init__(self, params: Mapping[str, Any] | None = None, **plan: Any):
         self.params, self.plan = params or {}, plan
 
-    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        """Called by Hydra before ``sweep``."""
-        self.loader, self.config = hydra_context.config_loader, config
-        self.launcher = Plugins.instance().instantiate_launcher(
-            hydra_context=hydra_context, task_function=task_function, config=config
-        )
-
     def sweep(self, arguments: list[str]) -> None:
         """Make the search, and print what it came to.
 
         Raises:
-            ConfigError: no Optuna, no engine, or a search that cannot be; nothing was started.
+            ConfigError: no Optuna, or a search that cannot be; nothing was started.
             SweepFailed: every trial failed.
         """
-        from hydra_plugins.seqlab_sweep import SweepLauncher
         from seqlab.errors import ConfigError
 
         if find_spec("optuna") is None:
             raise ConfigError(
                 "hydra/sweeper=optuna: Optuna is not installed. Get it with: pip install 'seqlab[search]'"
-            )
-        if not isinstance(self.launcher, SweepLauncher):
-            raise ConfigError(
-                f"hydra/launcher={self.config.hydra.runtime.choices['hydra/launcher']}: a search needs one of "
-                "seqlab's own, which make a run in a process of its own, such as hydra/launcher=local."
             )
         from seqlab.search.search import Plan, Search
         from seqlab.search.space import parse

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.plugins import Plugins
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.plugins.launcher import Launcher
+from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
@@ -58,6 +60,29 @@ class SweepLauncher(Launcher):
         from hydra.utils import get_class
 
         return get_class(self.engine)(**self.options)
+
+
+class AdaptiveSweeper(Sweeper):
+    """What decides by the runs before which it makes next; it has them made by the launcher's engine."""
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        """Called by Hydra before ``sweep``.
+
+        Raises:
+            ConfigError: the launcher is Hydra's own, and has no engine.
+        """
+        from seqlab.errors import ConfigError
+
+        self.loader, self.config = hydra_context.config_loader, config
+        launcher = Plugins.instance().instantiate_launcher(
+            hydra_context=hydra_context, task_function=task_function, config=config
+        )
+        if not isinstance(launcher, SweepLauncher):
+            raise ConfigError(
+                f"hydra/launcher={config.hydra.runtime.choices['hydra/launcher']}: a search needs one of "
+                "seqlab's own, which make a run in a process of its own, such as hydra/launcher=local."
+            )
+        self.launcher = launcher
 
 
 class GridSweeper(BasicSweeper):

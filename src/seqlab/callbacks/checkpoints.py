@@ -162,7 +162,7 @@ class ExactResume(pl.Callback):
         if not trainer.is_global_zero:
             return
         planned = trainer.estimated_stepping_batches
-        foreseeable = planned != float("inf") and not pl_module.spec.criteria
+        foreseeable = planned != float("inf") and not pl_module.success.criteria
         progress = {
             "step": trainer.global_step,
             "of": int(planned) if foreseeable else None,

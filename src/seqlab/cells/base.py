@@ -35,6 +35,9 @@ class Cell(Protocol):
 MakeCell = Callable[[int], nn.Module]
 """A cell's configuration: everything is chosen but the size of its input."""
 
+INPUT_SIZE = 5
+"""The size of the inputs that a cell is tried on."""
+
 
 def tensors(state: State) -> Iterator[Tensor]:
     """The tensors that a state is made of."""
@@ -90,8 +93,8 @@ def state_size(cell: nn.Module, input_size: int) -> int:
     return sum(part.numel() for part in tensors(state))
 
 
-def check(make: MakeCell, name: str) -> int:
-    """Try a cell on a batch of two sequences of three steps, before any data is loaded; its state size if it passes.
+def check(make: MakeCell, name: str) -> tuple[int, int]:
+    """Try a cell on a batch of two sequences of three steps; its hidden size and its state size if it passes.
 
     Args:
         make: builds the cell for an input size.
@@ -100,7 +103,7 @@ def check(make: MakeCell, name: str) -> int:
     Raises:
         ConfigError: the cell breaks the contract; the message names its YAML and its class.
     """
-    B, T, D = 2, 3, 5
+    B, T, D = 2, 3, INPUT_SIZE
     cell = make(D)
     blame = f"cell={name}: {type(cell).__module__}.{type(cell).__qualname__}"
     H = getattr(cell, "hidden_size", None)
@@ -121,4 +124,4 @@ def check(make: MakeCell, name: str) -> int:
                 raise ConfigError(
                     f"{blame} returned h {shape} for x {tuple(x.shape)}; expected (B, T, H) = {(B, T, H)}."
                 )
-    return state_size(cell, D)
+    return H, state_size(cell, D)

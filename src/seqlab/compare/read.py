@@ -47,6 +47,15 @@ class Record:
         """The seed, which is all that differs within a group."""
         return self.config["seed"]
 
+    @property
+    def solved(self) -> bool | None:
+        """Whether it met its criteria of success; ``None`` where it had none, or has no result."""
+        if self.status.state == "diverged":
+            return False
+        if not self.finished or "solved" not in self.summary:
+            return None
+        return all(after is not None for after in self.summary["solved"].values())
+
     def score(self, split: str) -> float | None:
         """The main metric on ``val`` (at the chosen checkpoint) or ``test``; ``None`` where there is none."""
         if not self.finished:
@@ -134,8 +143,8 @@ class Section:
         return list(self.finished[0].summary.get("by_length", ())) if self.finished else []
 
 
-def read(paths: Sequence[Path]) -> list[Section]:
-    """All runs at or below some paths, by what may be compared; a run that is there twice counts once.
+def read(paths: Sequence[Path]) -> list[Record]:
+    """All runs at or below some paths; a run that is there twice counts once, and one that only tried does not.
 
     Raises:
         OutputError: a path does not exist, or there is no run in any of them.
@@ -146,18 +155,23 @@ def read(paths: Sequence[Path]) -> list[Section]:
         before = by_id.get(record.config["id"])
         if not record.run.is_trial and (before is None or not before.finished):
             by_id[record.config["id"]] = record
+    return list(by_id.values())
+
+
+def sections(records: Iterable[Record]) -> list[Section]:
+    """Runs by what may be compared."""
     by_group: dict[str, list[Record]] = defaultdict(list)
-    for record in by_id.values():
+    for record in records:
         by_group[record.config["group"]].append(record)
     by_cell: dict[tuple[str, str], list[list[Record]]] = defaultdict(list)
     for records in by_group.values():
         choices = records[0].config["choices"]
         by_cell[choices["data"], choices["cell"]].append(sorted(records, key=lambda record: record.seed))
-    sections: dict[tuple[str, str], list[Group]] = defaultdict(list)
+    alike: dict[tuple[str, str], list[Group]] = defaultdict(list)
     for (data, cell), groups in sorted(by_cell.items()):
-        for records, varied in zip(groups, _varied([records[0].config for records in groups]), strict=True):
-            sections[data, _measured(records)].append(Group(data, cell, tuple(records), varied))
-    return [Section(data, tuple(groups)) for (data, _), groups in sections.items()]
+        for members, differing in zip(groups, varied([members[0].config for members in groups]), strict=True):
+            alike[data, _measured(members)].append(Group(data, cell, tuple(members), differing))
+    return [Section(data, tuple(groups)) for (data, _), groups in alike.items()]
 
 
 def _measured(records: Sequence[Record]) -> str:
@@ -166,14 +180,14 @@ def _measured(records: Sequence[Record]) -> str:
     return json.dumps(facts[0], sort_keys=True) if facts else ""
 
 
-def _varied(configs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def varied(configs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """For each configuration, the options and values in which it differs from the others.
 
     Where another option of a group is chosen, its name says it all, and its keys are left out.
     """
     chosen = [dict(config["choices"]) for config in configs]
     options = [group for group in chosen[0] if len({str(choice.get(group)) for choice in chosen}) > 1]
-    flat = [what_counts(config) for config in configs]
+    flat = [without_seed(config) for config in configs]
     keys = [
         key
         for key in dict.fromkeys(key for values in flat for key in values)
@@ -186,6 +200,12 @@ def _varied(configs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         | {name: values.get(key) for name, key in zip(names, keys, strict=True)}
         for choice, values in zip(chosen, flat, strict=True)
     ]
+
+
+def without_seed(config: Mapping[str, Any]) -> dict[str, Any]:
+    """What counts of a configuration, but for what is only its seed by another name."""
+    seed = config["seed"]
+    return {k: value for k, value in what_counts(config).items() if not (k.endswith(".seed") and value == seed)}
 
 
 def read_one(folder: Path) -> Record:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from statistics import fmean, geometric_mean
 from typing import TYPE_CHECKING, Any
 
-from seqlab.figures.palette import Style, styles
+from seqlab.figures.palette import Look, looks
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -51,14 +51,14 @@ def draw(groups: Sequence[Curves]) -> Figure:
     figure = make_subplots(
         2, 1, row_heights=[0.62, 0.38], vertical_spacing=0.14, shared_xaxes="all", subplot_titles=[FLOW, SHARE]
     )
-    looks = styles({group.label: group.cell for group in groups})
+    look_of = looks({group.label: group.cell for group in groups})
     for group in groups:
-        style = looks[group.label]
+        look = look_of[group.label]
         for lines, dash in ((group.start, "dash"), (group.now, "solid")):
-            _add(figure, 1, [relative(line) for line in lines], geometric_mean, group.label, style, dash)
-            _add(figure, 2, [_by_lag(line["beyond"]) for line in lines], fmean, group.label, style, dash)
+            _add(figure, 1, [relative(line) for line in lines], geometric_mean, group.label, look, dash)
+            _add(figure, 2, [_by_lag(line["beyond"]) for line in lines], fmean, group.label, look, dash)
         if products := [_by_lag(line["jacobian"]) for line in group.now if line["jacobian"]]:
-            marker = {"symbol": f"{style.symbol}-open", "size": 9, "color": style.colour}
+            marker = {"symbol": f"{look.symbol}-open", "size": 9, "color": look.colour}
             norms = _over(products, geometric_mean)
             _trace(figure, 1, norms, group.label, name=group.label, mode="markers", marker=marker, showlegend=False)
     for name, dash in (("at the start", "dash"), ("now", "solid")):
@@ -88,24 +88,24 @@ def _add(
     curves: Sequence[Curve],
     mean: Callable[[list[float]], float],
     label: str,
-    style: Style,
+    look: Look,
     dash: str,
 ) -> None:
-    line = {"color": style.colour, "dash": dash}
+    line = {"color": look.colour, "dash": dash}
     for curve in curves if len(curves) > 1 else ():
         thin = {**line, "width": 1}
         _trace(figure, row, curve, label, mode="lines", line=thin, opacity=0.35, hoverinfo="skip", showlegend=False)
     told = row == 1 and dash == "solid"
-    marker = {"symbol": style.symbol, "size": 8, "color": style.colour, "maxdisplayed": SYMBOLS}
+    marker = {"symbol": look.symbol, "size": 8, "color": look.colour, "maxdisplayed": SYMBOLS}
     mode = "lines+markers" if dash == "solid" else "lines"
     thick = {**line, "width": 2.5 if dash == "solid" else 1.5}
     _trace(figure, row, _over(curves, mean), label, name=label, mode=mode, line=thick, marker=marker, showlegend=told)
 
 
-def _trace(figure: Figure, row: int, curve: Curve, group: str, **look: Any) -> None:
+def _trace(figure: Figure, row: int, curve: Curve, group: str, **drawn: Any) -> None:
     """One curve. Its values are plain lists, which any Plotly reads, that of a tracker's page too."""
     values = [float(f"{value:.4g}") for value in curve.values()]
-    figure.add_scatter(x=list(curve), y=values, legendgroup=group, row=row, col=1, **look)
+    figure.add_scatter(x=list(curve), y=values, legendgroup=group, row=row, col=1, **drawn)
 
 
 def _laid_out(figure: Figure) -> Figure:

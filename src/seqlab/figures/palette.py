@@ -1,45 +1,60 @@
-"""One colour and one symbol for each cell, in every figure; to be told apart with any kind of sight.
+"""One colour and one mark for each cell, in every figure; to be told apart with any kind of sight.
 
-The colours are those of Okabe & Ito (2008), without their yellow, which is too pale for a line on white.
+The colours are those of Okabe & Ito (2008), with grey in place of their yellow, which is too faint on white.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from itertools import cycle
-from typing import NamedTuple
+from dataclasses import dataclass
+from itertools import chain
+
+OF_CELL = {
+    "vanilla": ("#D55E00", "circle"),
+    "rnn": ("#E69F00", "square"),
+    "irnn": ("#CC79A7", "diamond"),
+    "gru": ("#56B4E9", "triangle-up"),
+    "lstm": ("#0072B2", "triangle-down"),
+    "lstm_1997": ("#009E73", "cross"),
+    "attention": ("#000000", "star"),
+    "hmm": ("#999999", "x"),
+}
+"""Colour and mark, by the name of the cell."""
+
+DASHES = ("solid", "dash", "dot", "dashdot", "longdash")
+"""Where there are more groups than colours."""
 
 
-class Style(NamedTuple):
-    """How a cell is drawn."""
+@dataclass(frozen=True)
+class Look:
+    """How a group of runs is drawn.
+
+    Attributes:
+        colour: of lines and marks.
+        symbol: of marks.
+        dash: of lines.
+    """
 
     colour: str
     symbol: str
+    dash: str = DASHES[0]
+
+    @property
+    def faint(self) -> str:
+        """The colour of areas."""
+        red, green, blue = (int(self.colour[k : k + 2], 16) for k in (1, 3, 5))
+        return f"rgba({red},{green},{blue},0.1)"
 
 
-OF_CELL = {
-    "vanilla": Style("#D55E00", "circle"),
-    "rnn": Style("#E69F00", "square"),
-    "irnn": Style("#CC79A7", "diamond"),
-    "gru": Style("#56B4E9", "triangle-up"),
-    "lstm": Style("#0072B2", "triangle-down"),
-    "lstm_1997": Style("#009E73", "cross"),
-    "attention": Style("#000000", "star"),
-    "hmm": Style("#999999", "x"),
-}
-"""By the name of the cell."""
+def looks(cells: Mapping[str, str]) -> dict[str, Look]:
+    """A look for each group of runs, by its label, given its cell.
 
-
-def styles(cells: Mapping[str, str]) -> dict[str, Style]:
-    """A style for each of some groups of runs, by their labels.
-
-    The group of a cell with the shortest label has the cell's own style. Others, and those of cells that are not ours,
-    have the styles of cells that are not there; where these do not suffice, they begin again.
-
-    Args:
-        cells: of each group its cell, by its label.
+    The group of a cell with the shortest label has the cell's own look. Others, and those of cells that are not ours,
+    have those of cells that are not there; where these do not suffice, colours begin again with other dashes.
     """
-    free = [style for cell, style in OF_CELL.items() if cell not in cells.values()] or list(OF_CELL.values())
-    others = cycle(free)
-    own = {cell: label for label, cell in sorted(cells.items(), key=lambda item: -len(item[0])) if cell in OF_CELL}
-    return {label: OF_CELL[cell] if own.get(cell) == label else next(others) for label, cell in cells.items()}
+    shortest = sorted(cells, key=len, reverse=True)
+    own = {cells[label]: label for label in shortest if cells[label] in OF_CELL}
+    free = [Look(*mark) for cell, mark in OF_CELL.items() if cell not in own]
+    others = chain(free, (Look(*mark, dash) for dash in DASHES[1:] for mark in OF_CELL.values()))
+    taken = {label: next(others, Look("#000000", "circle")) for label in cells if own.get(cells[label]) != label}
+    return {label: taken.get(label) or Look(*OF_CELL[cell]) for label, cell in cells.items()}

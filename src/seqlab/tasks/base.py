@@ -19,7 +19,7 @@ from torchmetrics import MeanMetric
 from seqlab.cells.base import State, detach, map_state
 from seqlab.data.base import Batch
 from seqlab.errors import ConfigError
-from seqlab.spec import IGNORE, Classes, DataSpec, Reals, Tokens
+from seqlab.spec import IGNORE, Classes, Criterion, DataSpec, Reals, Tokens, threshold
 from seqlab.tasks.success import Success
 
 Measures = Mapping[str, tuple[Tensor, int]]
@@ -75,12 +75,30 @@ class SequenceTask(pl.LightningModule, ABC):
         self.own: OwnTraining | None = getattr(model, "own_training", None)
         self.spec = spec
         self.make_optimizer, self.schedule = optimizer, dict(scheduler or {})
-        self.success = Success(spec.criteria)
+        self.success = Success(spec.criteria, spec.metric)
         self.means: dict[str, MeanMetric] = {}
         self.lengths: dict[int, MeanMetric] = {}
         self.by_length: dict[int, float] = {}
         self.carried: dict[str, State] = {}
         self.positions_seen, self.seconds = 0, 0.0
+
+    def until_solved(self) -> None:
+        """End training when the main metric has reached ``seqlab.spec.threshold`` on the validation set.
+
+        Data that bring criteria of their own have said already when it ends.
+
+        Raises:
+            ConfigError: the data do not know what chance scores, or what the best possible is.
+        """
+        if self.spec.criteria:
+            return
+        score = threshold(self.spec.references)
+        if score is None:
+            raise ConfigError(
+                f"the data do not know the best possible {self.spec.metric.name}, so their task is never solved. "
+                "Take data that know it, such as those of the long-term dependency suite."
+            )
+        self.success = Success([Criterion("success", score=score)], self.spec.metric)
 
     @abstractmethod
     def loss(self, batch: Batch, split: str) -> Tensor:
@@ -181,7 +199,7 @@ class SequenceTask(pl.LightningModule, ABC):
     def on_train_start(self) -> None:
         """Starts the clock, and learns how often Lightning writes."""
         self.carried["train"] = map_state(lambda part: part.to(self.device), self.carried.get("train"))
-        if self.trainer.world_size > 1 and any(criterion.last for criterion in self.spec.criteria):
+        if self.trainer.world_size > 1 and any(criterion.last for criterion in self.success.criteria):
             raise ConfigError(
                 f"trainer.devices={self.trainer.world_size}: success is judged on training sequences in their order, "
                 "which one process must see. Take trainer.devices=1."
@@ -212,10 +230,13 @@ class SequenceTask(pl.LightningModule, ABC):
 
     def on_validation_epoch_end(self) -> None:
         """Logs the means and what follows from them."""
-        means = self._end("val")
-        if self.spec.criteria and self.trainer.state.fn == "fit":
-            n = self.trainer.strategy.reduce(self.means["wrong"].weight, reduce_op="sum")
-            self.success.validated(round(means["wrong"] * float(n)), means["error"])
+        told = self._end("val")
+        if self.success.criteria and self.trainer.state.fn == "fit":
+            wrong = 0
+            if "wrong" in self.means:
+                n = self.trainer.strategy.reduce(self.means["wrong"].weight, reduce_op="sum")
+                wrong = round(told["wrong"] * float(n))
+            self.success.validated(told[self.spec.metric.name], wrong, told.get("error", 0.0))
             self.trainer.should_stop |= self.success.complete
 
     def on_test_epoch_end(self) -> None:
@@ -275,7 +296,7 @@ class SequenceTask(pl.LightningModule, ABC):
                 "Leave task to the data set."
             )
         self.log_dict({f"{split}/{name}": value for name, value in told.items()}, sync_dist=True)
-        return means
+        return told
 
 
 def _noun(kind: type) -> str:

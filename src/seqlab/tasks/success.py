@@ -1,4 +1,4 @@
-"""Whether a published experiment is solved, and after how many training sequences."""
+"""Whether a task is solved, and after how many training sequences."""
 
 from __future__ import annotations
 
@@ -7,22 +7,23 @@ from collections.abc import Sequence
 from math import fsum
 from typing import Any
 
-from seqlab.spec import Criterion
+from seqlab.spec import Criterion, Metric
 
 
 class Success:
-    """What a run has answered, held against the criteria of its data.
+    """What a run has answered, held against criteria.
 
     Args:
         criteria: as the spec has them.
+        metric: the main metric.
 
     Attributes:
         sequences: how many training sequences have been seen.
         met: how many they were when a criterion was met, by its name.
     """
 
-    def __init__(self, criteria: Sequence[Criterion]):
-        self.criteria = criteria
+    def __init__(self, criteria: Sequence[Criterion], metric: Metric):
+        self.criteria, self.metric = criteria, metric
         self.sequences = 0
         self.met: dict[str, int] = {}
         self.wrong: deque[bool] = deque(maxlen=max((c.last for c in criteria if c.last), default=0))
@@ -50,10 +51,11 @@ class Success:
                 if wrong <= criterion.wrong:  # else the errors need not be summed, at each training step
                     self._judge(criterion, wrong, fsum(list(self.errors)[-criterion.last :]) / criterion.last)
 
-    def validated(self, wrong: int, error: float) -> None:
-        """So many sequences of the validation set were wrong, and the mean absolute error was that."""
+    def validated(self, score: float, wrong: int, error: float) -> None:
+        """What the main metric was on the validation set, how many were wrong, and their mean absolute error."""
         for criterion in self.criteria:
-            if not criterion.last:
+            good = criterion.score is None or self.metric.reaches(score, criterion.score)
+            if not criterion.last and good:
                 self._judge(criterion, wrong, error)
 
     def _judge(self, criterion: Criterion, wrong: int, error: float) -> None:

@@ -1,0 +1,64 @@
+"""The horizons as tables on a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import groupby
+
+from rich.table import Table
+
+from seqlab import terminal
+from seqlab.compare.horizon import Half, Horizon
+from seqlab.terminal import Terminal
+
+LEGEND = """Half: the longest lag that half of n seeds solve, judged on validation.
+Interval: order statistics, which hold the median of all seeds with
+{coverage}. > and <: beyond the lags tried."""
+
+
+def show(horizons: Sequence[Horizon]) -> None:
+    """Print a table for each data set, the furthest first, and the runs that came to nothing."""
+    console = Terminal()
+    for data, group in groupby(horizons, key=lambda horizon: horizon.data):
+        console.print(_table(data, list(group)))
+        console.print()
+    lost = [record for horizon in horizons for record in horizon.lost]
+    if lost:
+        console.print("Without a result:", style="bold")
+        for record in lost:
+            told = f"  {record.run.id}: {record.status.state}: {record.status.cause}"
+            console.print(told, soft_wrap=True, markup=False)
+    console.print(LEGEND.format(coverage=_coverage(horizons)), style="dim", soft_wrap=True)
+
+
+def _coverage(horizons: Sequence[Horizon]) -> str:
+    """``94 % (n = 5)``, for each number of seeds."""
+    by_n = {len(horizon.reaches): horizon.half.coverage for horizon in horizons if horizon.trials}
+    return ", ".join(f"{100 * coverage:.0f} % (n = {n})" for n, coverage in sorted(by_n.items()))
+
+
+def _table(data: str, horizons: Sequence[Horizon]) -> Table:
+    table = terminal.table(f"{data}: horizon, lag in steps, longer is better")
+    table.add_column("cell", min_width=13, overflow="fold")
+    for name in ("half", "interval", "n", "runs", "parameters", "seconds"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for horizon in horizons:
+        if not horizon.trials:
+            table.add_row(horizon.label, *["-"] * 2, "0", *["-"] * 3)
+            continue
+        half, ended = horizon.half, [trial for trial in horizon.trials if trial.finished]
+        table.add_row(
+            horizon.label,
+            str(half.lag),
+            _interval(half, len(horizon.reaches)),
+            str(len(horizon.reaches)),
+            str(len(horizon.trials)),
+            f"{ended[0].summary['parameters']:,}" if ended else "-",
+            f"{sum(trial.summary['seconds'] for trial in ended):,.0f}",
+        )
+    return table
+
+
+def _interval(half: Half, n: int) -> str:
+    """``40 to > 1,000``; nothing for one seed, which says nothing of the others."""
+    return f"{half.low} to {half.high}" if n > 1 else ""
