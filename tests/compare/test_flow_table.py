@@ -76,8 +76,8 @@ def test_where_nothing_was_measured_it_says_so(seqlab: Command, train: Command, 
 
 
 def test_a_page_that_cannot_be_written_is_told_in_one_line(seqlab: Command, train: Command) -> None:
-    """With the key, and what to do."""
+    """With what to do."""
     assert train().code == 0
     answer = seqlab("gradients", "runs", "--html", "no/such/folder.html")
     assert answer.code == 2
-    assert "--html no/such/folder.html: cannot be written (No such file or directory). Give another file." in answer.err
+    assert "no/such/folder.html: cannot be written (No such file or directory). Choose another place." in answer.err

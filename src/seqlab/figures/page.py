@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import html
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
+
+from seqlab import durable
+from seqlab.errors import OutputError
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -44,3 +48,16 @@ def page(title: str, about: str, figures: Mapping[str, Figure]) -> str:
         drawn = figure.to_html(full_html=False, include_plotlyjs=i == 0, config=CONFIG)
         parts.append(f"<h2>{html.escape(name)}</h2>\n{drawn}\n")
     return "".join([*parts, "</body>\n</html>\n"])
+
+
+def write(path: Path, text: str) -> None:
+    """Write a page, and say where it is.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    try:
+        durable.write(path, text)
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written ({error.strerror}). Choose another place.") from None
+    print(f"\nDrawn: {path}")
