@@ -22,8 +22,9 @@ TINY = [
     "trainer.max_epochs=3",
     "trainer.log_every_n_steps=1",
     "callbacks.resume.every=0",
+    "callbacks.gradients.every=2",
 ]
-"""Three epochs, a checkpoint at every safe point, every step logged."""
+"""Three epochs, a checkpoint at every safe point, every step logged, gradients looked at in between."""
 
 DRAWN = [
     "data=adding",
@@ -87,7 +88,7 @@ def run_of(root: Path, *overrides: str) -> Run:
     return composed([*TINY, *words, f"runs_dir={root}"])
 
 
-ROWS = ("metrics.csv", "samples.jsonl")
+ROWS = ("metrics.csv", "samples.jsonl", "gradients.jsonl")
 """The files that a run appends to."""
 
 

@@ -129,6 +129,7 @@ def test_an_unknown_verb_is_named(seqlab: Command, verb: str) -> None:
         ["train", "--cfg", "job"],
         ["train", "cell=lstmm"],
         ["compare", "nope"],
+        ["gradients", "nope"],
     ],
     ids=" ".join,
 )

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from conftest import Command
+from seqlab import lines
 from seqlab.checkpoints import LAST, read, write
 from seqlab.ledger import find, status
 
@@ -97,6 +98,7 @@ def test_a_fork_is_another_run_that_begins_where_one_stopped(train: Command, seq
     summary = json.loads((child / "summary.json").read_text())
     assert summary["steps"] == 6
     assert f"forked_from: {parent.name}" in (child / "config.yaml").read_text()
+    assert [line["step"] for line in lines.read(child / "gradients.jsonl")] == [0, 2, 6]
     last = read(child / "checkpoints" / LAST)
     assert last["lr_schedulers"][0]["T_max"] == 3
     assert last["lr_schedulers"][0]["base_lrs"] == [0.5]

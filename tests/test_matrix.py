@@ -32,6 +32,7 @@ def test_every_cell_learns_from_every_data_set(train: Command, tmp_path: Path, c
     assert summary["steps"] == 2
     assert f"test/{summary['metric']['name']}" in summary["test"]
     assert summary["references"]
+    assert (folder / "gradients.jsonl").exists(), answer.out
 
 
 @pytest.mark.parametrize(("cell", "data"), REFUSED)

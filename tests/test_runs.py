@@ -155,9 +155,9 @@ def test_an_interrupted_run_goes_on_from_its_last_checkpoint(
     assert "epoch   3  step      6" in answer.out
     assert json.loads((folder / "summary.json").read_text())["steps"] == 6
     rows = (folder / "metrics.csv").read_text().splitlines()
-    assert len(earned) == 2
+    assert len(earned) == 3
     assert "goes on from step 5" in answer.out
-    assert len(rows) == 1 + 3 + 1  # the header, three validations, the test
+    assert len(rows) == 1 + 2 + 3 + 1  # the header, gradients at the start and at the end, three validations, the test
     assert train(*command, "runs_dir=uninterrupted", tiny=tiny).code == 0
     other = json.loads((only_run(tmp_path / "uninterrupted") / "summary.json").read_text())
     last = [

@@ -49,6 +49,8 @@ def test_an_offline_run_is_named_grouped_and_closed_as_the_run_folder_says(seqla
     assert folder.name.rpartition("-s")[0] in told
     assert "test/exact_match" in told
     assert '"samples"' in told
+    assert '"gradient/flow"' in told
+    assert len(list(file.parent.glob("files/media/plotly/gradient/flow_*.plotly.json"))) == 2
     assert "forget_bias" in told
     assert '"finished"' in told
     pointer = json.loads((folder / "summary.json").read_text())["wandb"]

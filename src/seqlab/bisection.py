@@ -15,12 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from seqlab import rehearsal
-from seqlab.compare import horizon, horizon_page, horizon_table
+from seqlab.compare import horizon, horizon_view
 from seqlab.compare.horizon import LAG, Reach
 from seqlab.compare.read import Record
 from seqlab.config import Range
 from seqlab.engines.base import Engine
 from seqlab.errors import ConfigError, SweepFailed
+from seqlab.figures import page
 from seqlab.runs import Run
 from seqlab.sweep import common_exit_code, make_all
 
@@ -161,9 +162,8 @@ class Horizons:
     def show(self) -> None:
         """Print the horizons found, and draw them in a page beside the run folders."""
         found = horizon.horizons(self.records)
-        horizon_table.show(found)
-        page = horizon_page.write(found, Path(self.firsts[0].config["runs_dir"], "horizon.html"))
-        log.info("drawn in %s", page)
+        horizon_view.show(found)
+        page.write(Path(self.firsts[0].config["runs_dir"], "horizon.html"), horizon_view.drawn(found))
 
     def check(self) -> None:
         """Refuse a search in which some runs came to nothing; they have been told of.

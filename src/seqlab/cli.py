@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from seqlab import __version__, job
-from seqlab.errors import ConfigError, suggestion
+from seqlab.errors import ConfigError, OutputError, suggestion
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -29,6 +29,7 @@ USAGE = """seqlab: a laboratory for recurrent sequence models.
   seqlab compare FOLDER ...                           the answer: means and intervals over seeds
   seqlab horizon data=copy cell=rnn,lstm seeds=5      how far back each cell remembers: the longest lag it solves
   seqlab horizon FOLDER ...                           the horizons that the runs in some folders tell of
+  seqlab gradients FOLDER ...                         the reason why: how far back errors flow through each cell
   seqlab list [GROUP]                                 every choice of data, cell, ... and who provides it
 
 seqlab VERB --help says more. A finished run is never made twice: the same command is the same run.
@@ -37,7 +38,7 @@ seqlab VERB --help says more. A finished run is never made twice: the same comma
 HORIZON = """seqlab horizon: how far back each cell remembers.
 
   seqlab horizon data=copy cell=rnn,lstm seeds=5      for each cell and seed the longest lag that is solved
-  seqlab horizon FOLDER ...                           what the runs in some folders tell of it
+  seqlab horizon FOLDER ... [--html FILE]             what the runs in some folders tell of it, drawn in horizon.html
 
 The lag is data.length: doubled from the shortest until it is not solved, then bisected. A trial is a run like any other
 with the training that the command gives it, and ends when it has solved its task. The same command goes on.
@@ -83,6 +84,7 @@ def _verb(name: str) -> Callable[[Sequence[str]], None]:
         "status": status,
         "compare": compare,
         "horizon": horizon,
+        "gradients": gradients,
         "list": list_options,
     }
     if name not in verbs:
@@ -214,15 +216,15 @@ def compare(arguments: Sequence[str]) -> None:
     parser = _parser("compare", "Means with 95 % t-intervals over seeds, beside what chance scores and what it cost.")
     parser.add_argument("paths", type=Path, nargs="+", help="run folders, or folders of them")
     paths = parser.parse_args(arguments).paths
-    from seqlab.compare import answer, horizon, horizon_table, read, table
+    from seqlab.compare import answer, horizon, horizon_view, read, table
 
     records = read.read(paths)
     trials = [record for record in records if horizon.is_trial(record)]
-    if len(trials) < len(records):
-        others = read.sections(record for record in records if record not in trials)
-        table.show([answer.answer(section) for section in others])
+    others = [record for record in records if not horizon.is_trial(record)]
+    if others:
+        table.show([answer.answer(section) for section in read.sections(others)])
     if trials:
-        horizon_table.show(horizon.horizons(trials))
+        horizon_view.show(horizon.horizons(trials))
 
 
 def horizon(arguments: Sequence[str]) -> None:
@@ -236,12 +238,30 @@ def horizon(arguments: Sequence[str]) -> None:
         return
     parser = _parser("horizon", HORIZON)
     parser.add_argument("paths", type=Path, nargs="+")
-    paths = parser.parse_args(arguments).paths
-    from seqlab.compare import horizon, horizon_page, horizon_table, read
+    parser.add_argument("--html", type=Path, default=Path("horizon.html"))
+    given = parser.parse_args(arguments)
+    from seqlab.compare import horizon, horizon_view, read
+    from seqlab.figures import page
 
-    found = horizon.horizons([record for record in read.read(paths) if horizon.is_trial(record)])
-    horizon_table.show(found)
-    print(f"drawn in {horizon_page.write(found, Path('horizon.html'))}")
+    found = horizon.horizons([record for record in read.read(given.paths) if horizon.is_trial(record)])
+    if not found:
+        raise OutputError("none of these runs was made to find a horizon. Make some with 'seqlab horizon data=copy'.")
+    horizon_view.show(found)
+    page.write(given.html, horizon_view.drawn(found))
+
+
+def gradients(arguments: Sequence[str]) -> None:
+    """Print how far back errors flow in the runs in some folders, and draw it."""
+    parser = _parser("gradients", "How far back errors flow through each cell, before training and after.")
+    parser.add_argument("paths", type=Path, nargs="+", help="run folders, or folders of them")
+    parser.add_argument("--html", type=Path, default=Path("gradients.html"), metavar="FILE", help="where it is drawn")
+    given = parser.parse_args(arguments)
+    from seqlab.compare import flow, read
+    from seqlab.figures import page
+
+    flows = flow.flows(read.sections(read.read(given.paths)))
+    flow.show(flows)
+    page.write(given.html, flow.drawn(flows))
 
 
 def list_options(arguments: Sequence[str]) -> None:

@@ -153,7 +153,7 @@ def _train(run: Run, built: Built, stop: Stop) -> Mapping[str, Any]:
     origin, files = facts.origin(run, data), checkpoints.CheckpointFiles()
     last, reached = _going_on(run, origin)
     with tracking.loggers((config["logger"] or {}) if processes.leads() else None, run, reached) as loggers:
-        callbacks = _callbacks(run, stop, origin, reached)
+        callbacks = _callbacks(run, stop, origin, reached, built.state_size)
         trainer = _construct(
             "trainer",
             config,
@@ -224,12 +224,18 @@ def _going_on(run: Run, origin: Mapping[str, Any]) -> tuple[Path | None, int]:
     return path, checkpoint["global_step"]
 
 
-def _callbacks(run: Run, stop: Stop, origin: Mapping[str, Any], reached: int) -> list[Callback]:
+def _callbacks(run: Run, stop: Stop, origin: Mapping[str, Any], reached: int, state_size: int) -> list[Callback]:
     made: list[Callback] = []
     known: dict[str, dict[str, Any]] = {
         "checkpoint": {"dirpath": str(run.folder / "checkpoints")},
         "resume": {"run": run, "stop": stop, "origin": origin},
         "samples": {"folder": str(run.folder), "reached": reached},
+        "gradients": {
+            "folder": str(run.folder),
+            "reached": reached,
+            "cell": run.config["choices"]["cell"],
+            "state_size": state_size,
+        },
         "tables": {"folder": str(run.folder)},
     }
     for name, entry in (run.config["callbacks"] or {}).items():

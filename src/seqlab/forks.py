@@ -45,7 +45,7 @@ def fork(parent: Run, other: Run) -> Run:
         raise ConfigError(f"{parent.folder}: has no checkpoint to go on from. Make a run with 'seqlab train'.")
     child.prepare()
     kept.mkdir(exist_ok=True)
-    for name in ("metrics.csv", "samples.jsonl", f"checkpoints/{checkpoints.BEST}"):
+    for name in ("metrics.csv", "samples.jsonl", "gradients.jsonl", f"checkpoints/{checkpoints.BEST}"):
         if (parent.folder / name).exists():
             shutil.copyfile(parent.folder / name, child.folder / name)
     afresh = any(parent.config[group] != other.config[group] for group in ("optimizer", "scheduler"))

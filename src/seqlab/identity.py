@@ -21,6 +21,7 @@ WITHOUT_EFFECT = (
     "data.workers",
     "callbacks.progress",
     "callbacks.samples",
+    "callbacks.gradients",
     "callbacks.tables",
     "callbacks.resume",
     "trainer.accelerator",

@@ -237,6 +237,10 @@ class TolerantWandbLogger(WandbLogger):
         """Logs a table, or warns once and stops logging."""
         self._try(super().log_text, key, *table, **named)
 
+    def log_figure(self, key: str, figure: Any, step: int) -> None:
+        """Logs a Plotly figure, or warns once and stops logging."""
+        self._try(lambda: super(TolerantWandbLogger, self).log_metrics({key: _drawn(figure)}, step))
+
     def tell_best(self, metrics: Mapping[str, float]) -> None:
         """Writes the metrics of the chosen checkpoint into the W&B summary, under ``best/``."""
         self._try(self.experiment.summary.update, {f"best/{name}": value for name, value in metrics.items()})
@@ -261,6 +265,12 @@ class TolerantWandbLogger(WandbLogger):
             log.warning(
                 "W&B stopped listening (%s); going on without it. metrics.csv has everything.", _first_line(error)
             )
+
+
+def _drawn(figure: Any) -> Any:
+    import wandb
+
+    return wandb.Plotly(figure)
 
 
 def has_key() -> bool:

@@ -157,6 +157,22 @@ def test_the_worked_example() -> None:
     assert [dW, dU, dV] == pytest.approx([-0.1634, -0.0849, -0.1856], abs=5e-5)  # as printed in the page
 
 
+@pytest.mark.parametrize("num_layers", [1, 3])
+@pytest.mark.parametrize("nonlinearity", ["tanh", "relu"])
+def test_the_jacobian_of_a_step_equals_autograds(nonlinearity: str, num_layers: int) -> None:
+    """∂h_t/∂h_{t−1} of all layers in one, also where a layer's past reaches the layers above it, for reals and ids."""
+    torch.manual_seed(0)
+    cell = VanillaRNN(K, H, num_layers, nonlinearity=nonlinearity, bias=True).double()
+    state = normal(num_layers, B, H, seed=1)
+    for x in (normal(B, 1, K), torch.randint(K, (B, 1))):
+        found = cell.jacobian(x, state)
+        assert found.shape == (B, num_layers * H, num_layers * H)
+        for i in range(B):
+            step = lambda h, i=i, x=x: cell(x[i : i + 1], h.view(num_layers, 1, H))[1].flatten()  # noqa: E731
+            expected = torch.autograd.functional.jacobian(step, state[:, i].flatten())
+            torch.testing.assert_close(found[i], expected, **EXACT)
+
+
 def test_dropout_acts_between_layers_and_only_while_training() -> None:
     """A single layer has nothing to drop; two layers do, in training mode."""
     x = normal(B, T, K)

@@ -11,9 +11,11 @@ import numpy as np
 import pytest
 
 from conftest import Command
-from seqlab.compare import horizon_page, read
+from seqlab.compare import horizon_view, read
 from seqlab.compare.horizon import Horizon, Lag, half, horizons, is_trial
+from seqlab.figures.horizon import draw
 from seqlab.runs import Run
+from seqlab.spec import LEFT
 
 
 def put(root: Path, cell: str, seed: int, lag: int, solved: bool | None, status: str = "finished", **more: Any) -> Run:
@@ -132,15 +134,15 @@ def test_the_table_fits_and_shows_censoring(seqlab: Command, tmp_path: Path) -> 
     assert "nats" not in told
 
 
-def test_the_page_shows_every_trial_and_needs_no_network(found: list[Horizon], tmp_path: Path) -> None:
+def test_the_page_shows_every_trial_and_needs_no_network(found: list[Horizon]) -> None:
     """Both cells with their rates, all trials, and the lines of chance and success; no address is loaded."""
-    page = horizon_page.write(found, tmp_path / "horizon.html").read_text("utf-8")
-    assert not re.search(r"<(script|link)[^>]+(src|href)=", page)
-    figure = horizon_page.draw("copy", found)
-    drawn = json.loads(figure.to_json())
+    assert not re.search(r"<(script|link)[^>]+(src|href)=", horizon_view.drawn(found))
+    drawn = json.loads(draw([horizon_view._points(each) for each in found], LEFT).to_json())
     rates = [trace for trace in drawn["data"] if trace["mode"] == "lines+markers"]
     assert [trace["name"] for trace in rates] == ["lstm", "rnn"]
-    assert sum(len(trace["x"]) for trace in drawn["data"] if trace["mode"] == "markers") == 9 + 4
+    trials = [trace for trace in drawn["data"] if trace["mode"] == "markers"]
+    assert sum(len(trace["x"]) for trace in trials) == 9 + 4
+    assert sorted({y for trace in trials for y in trace["y"]}) == pytest.approx([0.001 / 0.2, 1.0])
     assert [shape["y0"] for shape in drawn["layout"]["shapes"]] == [0.0, 0.5, 1.0, 0.01]
 
 

@@ -10,7 +10,7 @@ because W x_t for a one-hot x_t *is* a column of W.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Protocol
 
 import torch
@@ -58,6 +58,26 @@ def map_state(change: Callable[[Tensor], Tensor], state: State) -> State:
 def detach(state: State) -> State:
     """The same numbers without their history: where truncated BPTT cuts."""
     return map_state(Tensor.detach, state)
+
+
+def like(state: State, parts: Iterable[Tensor]) -> State:
+    """A state of the same form, made of other tensors."""
+    others = iter(parts)
+    return map_state(lambda _: next(others), state)
+
+
+def batch_axes(cell: Callable[..., tuple[Tensor, State]], x: Tensor) -> list[int | None]:
+    """Along which axis each tensor of a cell's state has its sequences; ``None`` where it knows none.
+
+    Args:
+        cell: whose state it is.
+        x: inputs of at least one sequence and step, of which the first is tried alone and twice.
+    """
+    once = x[:1, :1]
+    with torch.no_grad():
+        shapes = [[part.shape for part in tensors(cell(tried)[1])] for tried in (once, torch.cat([once, once]))]
+    pairs = zip(*shapes, strict=True)
+    return [next((i for i, (a, b) in enumerate(zip(one, two, strict=True)) if a != b), None) for one, two in pairs]
 
 
 def takes_tokens(cell: nn.Module) -> bool:

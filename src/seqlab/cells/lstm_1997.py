@@ -241,12 +241,9 @@ class LSTM1997(nn.Module):
             x: reals (B, T, D), or token ids (B, T).
             state: the cells' states (B, H) and, with feedback, all activations (B, N); zero if not given.
         """
-        x = x.transpose(0, 1)
-        Wx = F.embedding(x, self.W.T) if x.dtype == torch.int64 else F.linear(x, self.W)
-        if self.b is not None:
-            Wx = Wx + F.pad(self.b, (0, self.units - len(self.b)))
+        Wx = self._net_from(x.transpose(0, 1))
         sizes = (self.hidden_size, self.units) if self.U is not None else (self.hidden_size,)
-        s, *y = state or [self.W.new_zeros(x.shape[1], size) for size in sizes]
+        s, *y = state or [self.W.new_zeros(len(x), size) for size in sizes]
         if self.U is None:
             h, s = self._summed(Wx, s)
             return h.transpose(0, 1), (s,)
@@ -255,6 +252,20 @@ class LSTM1997(nn.Module):
         else:
             activations, s = self._unrolled(Wx, self.U, s, *y)
         return activations[..., : self.hidden_size].transpose(0, 1), (s, activations[-1])
+
+    def gates(self, x: Tensor, state: tuple[Tensor, ...]) -> dict[str, Tensor]:
+        """The gates of all blocks (B, blocks) in a step x (B, 1, D) or (B, 1) from the state before it."""
+        net = self._net_from(x[:, 0])
+        if self.U is not None:
+            net = net + state[1] @ self.U.T
+        values, *_ = self.form.activate(net)
+        parts = values.split(self.form.blocks, dim=-1)
+        return dict(zip(("input", "output")[: len(parts)], parts, strict=True))
+
+    def _net_from(self, x: Tensor) -> Tensor:
+        """W x + b (…, N) for inputs (…, D) or token ids (…)."""
+        Wx = F.embedding(x, self.W.T) if x.dtype == torch.int64 else F.linear(x, self.W)
+        return Wx if self.b is None else Wx + F.pad(self.b, (0, self.units - len(self.b)))
 
     def _summed(self, Wx: Tensor, s_0: Tensor) -> tuple[Tensor, Tensor]:
         """Without feedback no step waits for another: h (T, B, H) and s_T."""

@@ -131,7 +131,7 @@ class VanillaRNN(nn.Module):
         self.hidden_size = hidden_size
         self.dropout = dropout
         sizes = [input_size] + [hidden_size] * (num_layers - 1)
-        self.layers = nn.ModuleList(Layer(size, hidden_size, nonlinearity, bias) for size in sizes)
+        self.layers: Any = nn.ModuleList(Layer(size, hidden_size, nonlinearity, bias) for size in sizes)
 
     def forward(self, x: Tensor, state: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Hidden states of the top layer (B, T, H), and the last state of every layer (num_layers, B, H).
@@ -151,3 +151,24 @@ class VanillaRNN(nn.Module):
             h = layer(h, h_0)
             last.append(h[-1])
         return h.transpose(0, 1), torch.stack(last)
+
+    @torch.no_grad()
+    def jacobian(self, x: Tensor, state: Tensor) -> Tensor:
+        """What a step makes of a small change of the state before it, ∂h_t/∂h_{t−1} (B, L H, L H), all L layers in one.
+
+        Of a single layer it is diag(1 − h_t²) U. A layer above also feels, through its W, what the one below does.
+
+        Args:
+            x: the step's input, (B, 1, K) or (B, 1).
+            state: h_{t−1} (L, B, H).
+        """
+        (L, B, H), (_, after) = state.shape, self(x, state)
+        rows: list[Tensor] = []
+        for depth, (layer, h) in enumerate(zip(self.layers, after, strict=True)):
+            ds = layer.U.new_zeros(B, H, L * H)  # ∂s_t/∂h_{t−1} of this layer
+            ds[..., depth * H : (depth + 1) * H] = layer.U
+            if rows:
+                ds += layer.W @ rows[-1]
+            slope = (h > 0).to(h.dtype) if layer.relu else 1 - h**2
+            rows.append(slope[..., None] * ds)
+        return torch.cat(rows, dim=1)

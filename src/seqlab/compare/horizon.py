@@ -142,6 +142,14 @@ class Horizon:
         return test.statistic, interval.low, interval.high
 
 
+def left(trial: Record) -> float:
+    """How much of the way from chance (1) to the best possible (0) a trial left, on the test set."""
+    references, score = trial.summary["references"], trial.score("test")
+    assert score is not None
+    chance, best = references["chance"], references["best"]
+    return (score - best) / (chance - best)
+
+
 def _horizon(reach: Reach) -> Lag:
     if reach.solved is None:
         return Lag(min(reach.tried), -1)

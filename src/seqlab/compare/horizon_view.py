@@ -1,4 +1,4 @@
-"""The horizons as tables on a terminal."""
+"""The horizons: tables on a terminal, and a page of figures."""
 
 from __future__ import annotations
 
@@ -8,12 +8,19 @@ from itertools import groupby
 from rich.table import Table
 
 from seqlab import terminal
-from seqlab.compare.horizon import Half, Horizon
+from seqlab.compare.horizon import Half, Horizon, lag_of, left
+from seqlab.figures.horizon import Points, draw
+from seqlab.figures.page import page
+from seqlab.spec import LEFT
 from seqlab.terminal import Terminal
 
 LEGEND = """Half: the longest lag that half of n seeds solve, judged on validation.
 Interval: order statistics, which hold the median of all seeds with
 {coverage}. > and <: beyond the lags tried."""
+
+ABOUT = """Above, at each lag, the share of the seeds that solve it or a longer one, with its 95 % Wilson interval.
+Below, each trial by what its test score left of the way from chance to the best possible. At the lower dotted line a
+task counts as solved."""
 
 
 def show(horizons: Sequence[Horizon]) -> None:
@@ -28,7 +35,20 @@ def show(horizons: Sequence[Horizon]) -> None:
         for record in lost:
             told = f"  {record.run.id}: {record.status.state}: {record.status.cause}"
             console.print(told, soft_wrap=True, markup=False)
+        console.print()
     console.print(LEGEND.format(coverage=_coverage(horizons)), style="dim", soft_wrap=True)
+
+
+def drawn(horizons: Sequence[Horizon]) -> str:
+    """A page with a figure for each data set."""
+    by_data = groupby([horizon for horizon in horizons if horizon.trials], key=lambda horizon: horizon.data)
+    return page("How far back", ABOUT, {data: draw([_points(each) for each in group], LEFT) for data, group in by_data})
+
+
+def _points(horizon: Horizon) -> Points:
+    rates = [(lag, horizon.rate(lag)) for lag in horizon.lags]
+    trials = [(lag_of(trial), trial.seed, left(trial)) for trial in horizon.trials if trial.finished]
+    return Points(horizon.label, horizon.cell, rates, trials)
 
 
 def _coverage(horizons: Sequence[Horizon]) -> str:
