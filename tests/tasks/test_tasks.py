@@ -130,9 +130,9 @@ def test_means_are_weighted_by_positions() -> None:
         with torch.no_grad():
             regression._add(batch, "val")
         losses.append(regression.loss(batch, "val").item())
-    assert float(regression.means["mse"].compute()) == pytest.approx(np.average(losses, weights=[9, 1]), rel=1e-5)
+    assert regression.means.of_all()["mse"].value == pytest.approx(np.average(losses, weights=[9, 1]), rel=1e-5)
     regression._add((big[0] * math.nan, big[1]), "val")
-    assert math.isnan(float(regression.means["mse"].compute()))  # a batch that is no number is not left out
+    assert math.isnan(regression.means.of_all()["mse"].value)  # a batch that is no number is not left out
 
 
 @pytest.mark.parametrize(
