@@ -271,6 +271,16 @@ def at_least(key: str, value: int, least: int) -> int:
     return value
 
 
+def only_with(other: str, key: str, value: object, usual: object) -> None:
+    """Refuse a value that says nothing without another key.
+
+    Raises:
+        DataError: it is not the usual one.
+    """
+    if value != usual:
+        raise DataError(f"{key}={value}: says nothing without {other}. Give that too, or leave {key} out.")
+
+
 def fingerprint(*parts: np.ndarray | bytes) -> str:
     """Sixteen hex digits of the SHA-256 of some arrays or bytes."""
     digest = hashlib.sha256()
