@@ -44,23 +44,6 @@ def test_a_cell_that_is_not_for_a_data_set_says_so(train: Command, tmp_path: Pat
     assert not (tmp_path / "runs").exists()
 
 
-@pytest.mark.parametrize(
-    ("choices", "message"),
-    [
-        (("data=translation", "task=classify"), "model SequenceModel answers while it reads"),
-        (("data=translation", "model=sequence"), "model SequenceModel answers while it reads"),
-        (("data=parity", "task=translate"), "model EncoderDecoder writes tokens after it has read"),
-        (("data=parity", "model=encoder_decoder"), "model EncoderDecoder writes tokens after it has read"),
-        (("data=parity", "task=least_squares"), "task LeastSquares measures loss; the data is compared by accuracy"),
-    ],
-)
-def test_a_task_or_model_that_is_not_for_a_data_set_says_so(train: Command, choices: list[str], message: str) -> None:
-    """In one line that says what to leave away."""
-    answer = train(*choices)
-    assert (answer.code, answer.err.count("\n")) == (2, 1), answer.err
-    assert message in answer.err
-
-
 @pytest.mark.parametrize("data", ["parity", "copy"])
 def test_the_beliefs_of_a_hidden_markov_model_are_read_out_like_any_state(train: Command, data: str) -> None:
     """Where no next token is asked for, by the model that other cells have there."""
