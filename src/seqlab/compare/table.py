@@ -30,11 +30,12 @@ Success: training sequences until its criterion was met, by runs that met it."""
 def show(sections: Sequence[Section]) -> None:
     """Print the tables of each data set, and below them the runs that did not finish, with their causes."""
     console = Terminal()
+    narrow = console.width < WIDTH
     for section in sections:
-        console.print(_table(section, narrow=console.width < WIDTH))
+        console.print(_table(section, narrow))
         console.print()
         if section.lengths:
-            console.print(_by_length(section))
+            console.print(_by_length(section, narrow))
             console.print()
     lost = [record for section in sections for group in section.groups for record in group.unfinished]
     if lost:
@@ -44,15 +45,15 @@ def show(sections: Sequence[Section]) -> None:
                 f"  {record.config['id']}: {record.status.state}: {record.status.cause}", soft_wrap=True, markup=False
             )
     criteria = any(section.criteria for section in sections)
-    console.print(f"{LEGEND}{SOLVED}" if criteria else LEGEND, style="dim", soft_wrap=True)
+    console.print(f"{LEGEND}{SOLVED}" if criteria else LEGEND, style="dim")
 
 
 def _table(section: Section, narrow: bool) -> Table:
     metric, references = _measured(section)
     sign = 1 if metric["goal"] == "min" else -1
-    table = _started(_title(section), columns := _columns(section, narrow))
+    table = _started(_title(section), columns := _columns(section, narrow), narrow)
     for group in _ranked(section):
-        row = _row(group, section.criteria)
+        row = _row(group)
         table.add_row(group.label, *(row.get(name, "-") for name in columns))
     table.add_section()
     naive = [name for name in references if name != FLOOR]
@@ -87,21 +88,22 @@ def _columns(section: Section, narrow: bool) -> list[str]:
     return ["test", "validation", "n", "parameters", "state", "seconds"]
 
 
-def _by_length(section: Section) -> Table:
+def _by_length(section: Section, narrow: bool) -> Table:
     """The main metric over test sequences from short to long."""
     parts = [part.tolist() for part in np.array_split(section.lengths, min(RANGES, len(section.lengths)))]
     spans = [part[0] if len(part) == 1 else f"{part[0]}–{part[-1]}" for part in parts]
-    table = _started(f"{section.data}: {_measured(section)[0]['name'].replace('_', ' ')} by length", spans)
+    table = _started(f"{section.data}: {_measured(section)[0]['name'].replace('_', ' ')} by length", spans, narrow)
     for group in _ranked(section):
         table.add_row(group.label, *(written(mean(group.scores_at(part))) for part in parts))
     return table
 
 
-def _started(title: str, columns: Sequence[str]) -> Table:
+def _started(title: str, columns: Sequence[str], narrow: bool) -> Table:
+    """A table without rows, whose numbers go on in a second line where there is little room beside each other."""
     table = terminal.table(title)
-    table.add_column("cell", min_width=13, overflow="fold")
+    table.add_column("cell", min_width=None if narrow else 13, overflow="fold")
     for name in columns:
-        table.add_column(name, justify="right", no_wrap=True)
+        table.add_column(name, justify="right", no_wrap=not narrow, overflow="fold")
     return table
 
 
@@ -123,7 +125,7 @@ def _ranked(section: Section) -> list[Group]:
     return sorted(section.groups, key=rank)
 
 
-def _row(group: Group, criteria: Sequence[str]) -> dict[str, str]:
+def _row(group: Group) -> dict[str, str]:
     """What stands in each column; nothing in the columns of a result that there is not."""
     ended = group.finished
     if not ended:
@@ -132,7 +134,7 @@ def _row(group: Group, criteria: Sequence[str]) -> dict[str, str]:
     return {
         "test": written(mean(group.scores("test"))),
         "validation": f"{mean(group.scores('val')).value:.4g}",
-        **{name: _solved(mean(group.solved_after(name)), len(ended)) for name in criteria},
+        **{name: _solved(mean(group.solved_after(name)), len(ended)) for name in group.criteria},
         "n": f"{len(ended)} of {len(group.records)}" if group.unfinished else str(len(ended)),
         "parameters": f"{first['parameters']:,}",
         "state": f"{first['state_size']:,}",
