@@ -21,6 +21,8 @@ WRONG = [
         "experiment=hochreiter1997/6aa: no such experiment. Did you mean hochreiter1997/6a? Available: adding_search, "
         "adding_sweep, arjovsky2016/…, bai2018/…, char_rnn, ",
     ),
+    (["experiment=6a"], "experiment=6a: no such experiment. Did you mean hochreiter1997/6a?"),
+    (["experiment=hochreiter1997"], "tallec2018/…. All of them: seqlab list experiment."),
     (["cell.hiden_size=3"], "cell.hiden_size: no such key. Did you mean cell.hidden_size?"),
     (["cel=gru"], "cel: no such key. Did you mean cell?"),
     (["+celll.x=1"], "celll: no such key. Did you mean cell?"),
@@ -51,7 +53,13 @@ WRONG = [
     (["cell._target_=torch.nn.LTSM"], "cell=lstm: Error loading 'torch.nn.LTSM'"),
     (["cell._target_=nowhere.Cell"], "cell=lstm: its class nowhere.Cell cannot be used: there is no module 'nowhere'"),
     (["trainer=gpu"], "trainer.accelerator=gpu: there is no GPU that this PyTorch can use. Take trainer=cpu"),
-    (["model=encoder_decoder"], "model EncoderDecoder writes tokens; the data asks for none."),
+    (["model=encoder_decoder"], "model EncoderDecoder writes tokens after it has read; the data asks for none."),
+    (
+        ["data=parity", "task=translate"],
+        "model EncoderDecoder writes tokens after it has read; the data asks for none.",
+    ),
+    (["data=translation", "task=classify"], "model SequenceModel answers while it reads; the data asks for a sequence"),
+    (["data=translation", "model=sequence"], "Leave task and model to the data set."),
     (["task=language_model"], "task LanguageModel predicts tokens (every); the data asks for real numbers (last)."),
     (["model.embedding_size=8"], "model.embedding_size=8: the inputs are real-valued; only tokens are embedded."),
     (
@@ -60,6 +68,14 @@ WRONG = [
     ),
     (["data=text", "cell=hmm", "model.training=me"], "model=hmm: training must be em or gradient, got 'me'"),
     (["data=text", "model=hmm"], "model=hmm reads out cell=hmm alone, got LSTM."),
+    (["cell.chrono=long"], "cell.chrono: got 'long'; expected a number of at least 2."),
+    (
+        ["cell=lstm_1997", "cell.hidden_size=2", "cell.input_gate_bias=[a,b]"],
+        "cell=lstm_1997: input_gate_bias=['a', 'b']: expected one number for each of 2 blocks",
+    ),
+    (["data=long_lag", "data.distractors=x"], "data.distractors: got 'x'; expected an integer of at least 1."),
+    (["data=images", "data.folder=2024"], "data.folder=2024: no such folder."),
+    (["data=stocks", "data.files=2024"], "data.files: 2024: no such file."),
     (["model.init=-1"], "model.init: got -1; expected a number of at least 0."),
     (["data=reber", "data.set=-1"], "data.set: got -1; expected an integer of at least 0."),
     (["data=multiplication_1997", "data.n_seq=[0]"], "data.n_seq: got 0; expected an integer of at least 1."),

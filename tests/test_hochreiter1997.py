@@ -64,7 +64,9 @@ def test_a_word_of_the_papers_cell_is_not_told_to_another(row: str) -> None:
     assert build(run).parameters > 0
 
 
-@pytest.mark.parametrize(("data", "task"), [("two_sequence", "forecast"), ("text", "classify")])
+@pytest.mark.parametrize(
+    ("data", "task"), [("two_sequence", "forecast"), ("text", "classify"), ("parity", "least_squares")]
+)
 def test_a_task_must_measure_what_the_data_is_compared_by(train: Command, data: str, task: str) -> None:
     """Else a run would end without a result."""
     answer = train(f"data={data}", f"task={task}", "data.batch_size=4", tiny=["trainer.limit_train_batches=1"])

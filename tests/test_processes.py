@@ -22,6 +22,8 @@ from seqlab.ledger import find, status
 
 SMALL = ["logger=none", "trainer=cpu", "cell.hidden_size=8", "trainer.max_epochs=2", "trainer.log_every_n_steps=1"]
 STRINGS = ["data=reber", "data.train_size=40", "data.val_size=16", "data.test_size=16"]
+ONE_BY_ONE = ["data=reverse_string", "data.length=[1,4]", "data.test_length=[5,7]", "data.eval_batch_size=1"]
+ONE_BY_ONE += ["data.batch_size=10", "data.train_size=30", "data.val_size=4", "data.test_size=6"]
 
 
 def results(folder: Path) -> tuple[dict, dict]:
@@ -29,7 +31,9 @@ def results(folder: Path) -> tuple[dict, dict]:
     return summary, read(folder / "checkpoints" / LAST)["state_dict"]
 
 
-@pytest.mark.parametrize("data", [TEXT, WORDS, STRINGS], ids=["carried", "masked", "sequences"])
+@pytest.mark.parametrize(
+    "data", [TEXT, WORDS, STRINGS, ONE_BY_ONE], ids=["carried", "masked", "sequences", "a process without a row"]
+)
 def test_two_processes_learn_what_one_learns(seqlab: Command, tmp_path: Path, data: list[str]) -> None:
     """Inside one sweep, where plain Lightning is silently wrong: to rounding, with one folder and one identity each."""
     sweep = ["train", "-m", *SMALL, *data, "seed=1,2"]
@@ -45,6 +49,7 @@ def test_two_processes_learn_what_one_learns(seqlab: Command, tmp_path: Path, da
         for name, value in expected.items():
             torch.testing.assert_close(weights[name], value, rtol=1e-4, atol=1e-6)
         assert two["test"] == pytest.approx(one["test"], rel=1e-4)
+        assert two.get("by_length", {}) == pytest.approx(one.get("by_length", {}), rel=1e-4)
         rows = [(folder / "metrics.csv").read_text().count("\n") for folder in (folder, tmp_path / "one" / folder.name)]
         assert rows[0] == rows[1]
 

@@ -266,7 +266,10 @@ def test_a_file_system_without_locks_is_refused(tmp_path: Path, monkeypatch: pyt
 
 
 def test_a_folder_without_runs_is_named(tmp_path: Path) -> None:
-    """As is one that does not exist, and one that holds no run."""
+    """As is one that does not exist, one that holds no run, and a file."""
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match="file: is a file"):
+        find([tmp_path / "file"])
     with pytest.raises(OutputError, match="no such folder"):
         find([tmp_path / "nope"])
     with pytest.raises(OutputError, match="no run folders"):

@@ -8,6 +8,7 @@ import os
 import shutil
 import sys
 import tempfile
+import textwrap
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -20,19 +21,20 @@ if TYPE_CHECKING:
 
 USAGE = """seqlab: a laboratory for recurrent sequence models.
 
-  seqlab train [group=choice ...] [key=value ...]     make one run
-  seqlab train -m cell=rnn,lstm seed=1,2,3            make a sweep of runs, or what is missing of it
-  seqlab train -m ... --dry-run                       say how many, how long and how much disk, and make none
-  seqlab resume FOLDER                                go on with the run in a folder
-  seqlab resume FOLDER --fork key=value ...           begin another run where it stopped
-  seqlab status FOLDER ...                            what is finished, running, failed and missing
-  seqlab compare FOLDER ...                           the answer: means and intervals over seeds
-  seqlab horizon data=copy cell=rnn,lstm seeds=5      how far back each cell remembers: the longest lag it solves
-  seqlab horizon FOLDER ...                           the horizons that the runs in some folders tell of
-  seqlab gradients FOLDER ...                         the reason why: how far back errors flow through each cell
-  seqlab list [GROUP]                                 every choice of data, cell, ... and who provides it
+  seqlab train [key=value ...]              make one run
+  seqlab train -m cell=rnn,lstm seed=1,2    a sweep of runs, or what is missing
+  seqlab train -m ... --dry-run             how many, how long, how much disk
+  seqlab resume FOLDER                      go on with the run in a folder
+  seqlab resume FOLDER --fork key=value     begin another run where it stopped
+  seqlab status FOLDER ...                  finished, running, failed, missing
+  seqlab compare FOLDER ...                 means and intervals over seeds
+  seqlab horizon data=copy cell=rnn,lstm    how far back each cell remembers
+  seqlab horizon FOLDER ...                 the horizons that some runs tell of
+  seqlab gradients FOLDER ...               how far back errors flow through it
+  seqlab list [GROUP]                       every choice, and who provides it
 
-seqlab VERB --help says more. A finished run is never made twice: the same command is the same run.
+seqlab VERB --help says more. A finished run is never made twice: the same
+command is the same run.
 """
 
 HORIZON = """seqlab horizon: how far back each cell remembers.
@@ -282,7 +284,15 @@ def list_options(arguments: Sequence[str]) -> None:
         options = plugins.options(group, given.config_dir).values()
         width = max((len(str(option)) for option in options), default=0)
         for option in options:
-            print(f"  {option!s:<{width}}  {option.about}".rstrip())
+            print(_beside(f"  {option!s:<{width}}  ", option.about))
+
+
+def _beside(name: str, text: str) -> str:
+    """A name, and beside it a text that is folded where a person watches, so that a file has a line for each."""
+    if not sys.stdout.isatty():
+        return f"{name}{text}".rstrip()
+    room = max(shutil.get_terminal_size().columns, len(name) + 20)
+    return textwrap.fill(text, room, initial_indent=name, subsequent_indent=" " * len(name)) or name
 
 
 def _parser(verb: str, description: str) -> argparse.ArgumentParser:

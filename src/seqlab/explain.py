@@ -32,8 +32,10 @@ def explain(error: Exception, arguments: Sequence[str]) -> InputError:
         group, _, name = path.partition("/") if ours else path.rpartition("/")
         known = plugins.options(group, config_dir)
         noun = {"data": "data set"}.get(group, group)
-        hint = suggestion(name, known)
-        return ConfigError(f"{group}={name}: no such {noun}.{hint} Available: {plugins.listed(known)}.")
+        in_folders = {option.rpartition("/")[2]: option for option in known if "/" in option}
+        hint = suggestion(in_folders.get(name, name), known)
+        rest = f" All of them: seqlab list {group}." if in_folders else ""
+        return ConfigError(f"{group}={name}: no such {noun}.{hint} Available: {plugins.listed(known)}.{rest}")
     if isinstance(error, OverrideParseException) or "Ambiguous value" in text:
         if "Ambiguous value" in text:
             wanted = text.splitlines()[0].rpartition("argument ")[2].strip("'")

@@ -81,6 +81,6 @@ def _commit() -> str | None:
 def headline(summary: Mapping[str, Any]) -> str:
     """The main metric beside what chance scores: ``test/mse 0.00031 (chance 0.1667), 17 s``."""
     name = f"test/{summary['metric']['name']}"
-    references = ", ".join(f"{kind} {value:.4g}" for kind, value in summary["references"].items())
+    references = ", ".join(f"{kind.replace('_', ' ')} {value:.4g}" for kind, value in summary["references"].items())
     value = summary["test"].get(name, math.nan)
     return f"{name} {value:.4g}{f' ({references})' if references else ''}, {summary['seconds']:.0f} s"

@@ -124,13 +124,15 @@ def find(paths: list[Path]) -> list[Path]:
     """Every run folder at or below the given paths, sorted by name.
 
     Raises:
-        OutputError: a path does not exist, or there is no run in any of them.
+        OutputError: a path is no folder, or there is no run in any of them.
     """
     for path in paths:
         if not path.exists():
             raise OutputError(
                 f"{path}: no such folder. Runs are made by 'seqlab train', in runs/ unless runs_dir says otherwise."
             )
+        if not path.is_dir():
+            raise OutputError(f"{path}: is a file. Give a run folder, or a folder of them.")
     folders = {folder for path in paths for folder in _below(path)}
     if not folders:
         raise OutputError(f"{', '.join(map(str, paths))}: no run folders. Make some with 'seqlab train'.")

@@ -11,6 +11,7 @@ import os
 import signal
 import subprocess
 import sys
+from typing import TypeVar
 
 from pytorch_lightning.plugins.environments import (
     ClusterEnvironment,
@@ -18,11 +19,13 @@ from pytorch_lightning.plugins.environments import (
     SLURMEnvironment,
     TorchElasticEnvironment,
 )
+from torch import distributed
 
 from seqlab.errors import ConfigError, Interrupted, Preempted
 from seqlab.ledger import NAMES
 from seqlab.runs import Run
 
+T = TypeVar("T")
 OF_A_GROUP = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "GROUP_RANK", "MASTER_ADDR", "MASTER_PORT")
 """What torchrun tells its processes, and a process outside a group must not believe."""
 
@@ -39,6 +42,15 @@ def rank() -> int | None:
 def leads() -> bool:
     """Whether this process holds the run and writes its files."""
     return rank() in (None, 0)
+
+
+def of_all(mine: T) -> list[T]:
+    """What each process has, by its number; all must ask at once."""
+    if not (distributed.is_available() and distributed.is_initialized()):
+        return [mine]
+    theirs = [mine] * distributed.get_world_size()
+    distributed.all_gather_object(theirs, mine)
+    return theirs
 
 
 def environment() -> ClusterEnvironment:

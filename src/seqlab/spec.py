@@ -136,7 +136,8 @@ class DataSpec:
     Attributes:
         inputs: the kind and size of each input.
         targets: the kind and size of each target.
-        loss_at: ``"every"`` step, the ``"last"`` step, or ``"masked"`` (where the target is not ``IGNORE``).
+        loss_at: ``"every"`` step, the ``"last"`` step, ``"masked"`` (where the target is not ``IGNORE``), or
+            ``"after"`` all steps: likewise, in a sequence of its own length.
         metric: the main metric.
         references: what the main metric is on the test split for predictors that need no training, by name:
             ``chance`` (knows only the targets' law), ``best`` (the floor, where it is known), and naive forecasts.
@@ -148,7 +149,7 @@ class DataSpec:
 
     inputs: Kind
     targets: Kind
-    loss_at: Literal["every", "last", "masked"]
+    loss_at: Literal["every", "last", "masked", "after"]
     metric: Metric
     references: Mapping[str, float] = field(default_factory=dict)
     carried: bool = False

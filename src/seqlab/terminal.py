@@ -31,6 +31,7 @@ def table(title: str = "") -> Table:
         title=title or None,
         title_justify="left",
         title_style="bold",
+        min_width=min(len(title), Terminal().width),
         box=box.SIMPLE_HEAD,
         padding=(0, 1, 0, 0),
         show_edge=False,

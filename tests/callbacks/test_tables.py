@@ -31,10 +31,10 @@ def test_a_run_keeps_and_draws_the_tables_that_were_tested(train: Command, tmp_p
 
 
 def test_a_page_is_whole_and_shows_every_label() -> None:
-    """No script comes from elsewhere; white space has a name, markup is text, digits are no numbers."""
+    """No script comes from elsewhere; white space has a sign, markup is text, digits are no numbers."""
     table = pd.DataFrame([[0.5, 0.25, 0.25, 0.0]], ["state"], [" ", "\n", "<b>", "7"])
     page = draw({"emission": table, "again": table}, "title")
     assert not re.search(r"<script[^>]*\ssrc=", page)
-    for label in ("space", r"\\n", "&lt;b&gt;", "7"):
+    for label in (r"\u2423", r"\\n", "&lt;b&gt;", "7"):
         assert f'"{label}"' in page
     assert '"type":"category"' in page

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +21,20 @@ from seqlab.runs import Run
 
 
 def put(
-    root: Path, cell: str, seed: int, score: float | None, status: str = "finished", lr: float = 0.1, **more: Any
+    root: Path,
+    cell: str,
+    seed: int,
+    score: float | None,
+    status: str = "finished",
+    lr: float = 0.1,
+    told: Mapping[str, Any] | None = None,
+    **more: Any,
 ) -> Run:
-    """A run folder as training leaves it; without a score, one that did not get so far."""
-    group = f"adding-{cell}-{hash((cell, lr)) % 16**8:08x}"
+    """A run folder as training leaves it, with what its summary tells, or its configuration has, besides or instead.
+
+    Without a score it is one that did not get so far.
+    """
+    group = f"adding-{cell}-{hash((cell, lr, str(more))) % 16**8:08x}"
     choices = {"data": "adding", "cell": cell}
     config = {"id": f"{group}-s{seed}", "group": group, "choices": choices, "seed": seed, "runs_dir": str(root)}
     run = Run({**config, "cell": {"hidden_size": 64}, "optimizer": {"lr": lr}, **more})
@@ -40,8 +52,13 @@ def put(
     elif status != "interrupted":
         summary["error"] = f"{status} for a reason"
     if status != "interrupted":
-        run.conclude(summary)
+        run.conclude(summary | dict(told or {}))
     return run
+
+
+def row(out: str, label: str) -> list[str]:
+    """What stands beside a label in the first table that has it."""
+    return next(re.split(r"\s{2,}", line.strip())[1:] for line in out.splitlines() if line.startswith(label))
 
 
 def test_the_interval_is_students() -> None:
@@ -68,6 +85,8 @@ def test_the_interval_covers_the_mean_as_often_as_it_says() -> None:
         ([], "-"),
         ([1.0, 1.0], "1.0 ± 0.0"),
         ([120.0, 100.0, 90.0], "103 ± 38"),
+        ([0.0, 0.0], "0.0 ± 0.0"),
+        ([1e-9, 3e-9], "0.000000 ± 0.000000"),
     ],
 )
 def test_a_mean_is_written_to_the_precision_of_its_interval(scores: list[float], text: str) -> None:
@@ -230,3 +249,202 @@ def test_lengths_have_a_table_of_their_own(seqlab: Command, tmp_path: Path) -> N
     (title,) = [i for i, line in enumerate(lines) if line.startswith("adding: mse by length")]
     assert lines[title + 1].split() == ["cell", "41–43", "44–46", "47–48", "49–50"]
     assert lines[title + 3].split()[1:4] == ["1.9", "±", "6.4"]
+
+
+def test_a_row_has_means_over_its_seeds_and_what_they_cost(seqlab: Command, tmp_path: Path) -> None:
+    """Test, validation at the chosen checkpoint, seeds, parameters, state, and seconds of training."""
+    for seed, (score, seconds) in enumerate([(0.1, 20.0), (0.3, 50.0)], 1):
+        put(tmp_path / "runs", "lstm", seed, score, told={"seconds": seconds})
+    out = seqlab("compare", "runs").out
+    assert out.splitlines()[1].split() == ["cell", "test", "validation", "n", "parameters", "state", "seconds"]
+    assert row(out, "lstm") == ["0.2 ± 1.3", "0.22", "2", "17,473", "128", "35.0"]
+    assert "Success" not in out
+
+
+def test_the_best_on_the_test_comes_first(seqlab: Command, tmp_path: Path) -> None:
+    """Whatever validation says, and whatever the order of the cells' names."""
+    put(tmp_path / "runs", "attention", 1, 0.3, told={"best": {"val/mse": 0.1}})
+    put(tmp_path / "runs", "rnn", 1, 0.2, told={"best": {"val/mse": 0.4}})
+    out = seqlab("compare", "runs").out
+    assert out.index("\nrnn") < out.index("\nattention")
+
+
+def test_what_has_no_result_says_so(seqlab: Command, tmp_path: Path) -> None:
+    """In a row with how many seeds there are."""
+    for seed in (1, 2):
+        put(tmp_path / "runs", "gru", seed, None, "failed")
+    answer = seqlab("compare", "runs")
+    assert answer.code == 0
+    assert answer.out.startswith("adding: no result yet")
+    assert row(answer.out, "gru") == ["-", "-", "0 of 2", "-", "-", "-"]
+
+
+@pytest.mark.parametrize(("goal", "starred"), [("min", "zero return *"), ("max", "chance *")])
+def test_the_best_reference_that_needs_no_training_has_the_star(
+    seqlab: Command, tmp_path: Path, goal: str, starred: str
+) -> None:
+    """By the direction of the metric, and never the floor; all are written to four digits and by readable names."""
+    metric = {"name": "squared_error", "goal": goal, "unit": "units"}
+    references = {"chance": 1 / 6, "zero_return": 0.12345, "best": 0.1}
+    told = {"metric": metric, "references": references, "test": {"test/squared_error": 0.1}, "best": {}}
+    put(tmp_path / "runs", "lstm", 1, 0.0, told=told)
+    out = seqlab("compare", "runs").out
+    assert out.startswith("adding: squared error, units")
+    assert [line.partition("  ")[0] for line in out.splitlines() if "*" in line and "test" not in line] == [starred]
+    assert row(out, "chance") == ["0.1667"]
+    assert row(out, "zero return") == ["0.1235"]
+    assert row(out, "best possible") == ["0.1"]
+
+
+def test_references_may_be_the_floor_alone(seqlab: Command, tmp_path: Path) -> None:
+    """Which has no star."""
+    put(tmp_path / "runs", "lstm", 1, 0.1, told={"references": {"best": 0.0}})
+    assert "best possible  " in seqlab("compare", "runs").out
+
+
+def test_every_cause_is_told_to_its_end(seqlab: Command, tmp_path: Path) -> None:
+    """In one line and as it is, also that of a run whose table is another."""
+    cause = "data.files=[red]: " + "a long cause " * 10
+    put(tmp_path / "runs", "lstm", 1, 0.1)
+    put(tmp_path / "runs", "rnn", 1, 0.1, told={"references": {}})
+    put(tmp_path / "runs", "rnn", 2, None, "failed", told={"error": cause})
+    assert f"-s2: failed: {cause}\n" in seqlab("compare", "runs").out
+
+
+@pytest.mark.parametrize(
+    "other", [{"references": {"chance": 0.2}}, {"metric": {"name": "mse", "goal": "min", "unit": "m"}}]
+)
+def test_another_reference_or_another_metric_is_another_table(tmp_path: Path, other: dict[str, Any]) -> None:
+    """Each alone is enough; tables come in the order of their names."""
+    put(tmp_path / "a", "gru", 1, 0.1, told=other)
+    put(tmp_path / "b", "lstm", 1, 0.1)
+    put(tmp_path / "b", "lstm", 2, 0.1)
+    found = sections(read([tmp_path]))
+    assert [[group.cell for group in section.groups] for section in found] == [["gru"], ["lstm"]]
+
+
+def test_a_trial_of_one_batch_is_no_result(seqlab: Command, tmp_path: Path) -> None:
+    """It is made to find faults."""
+    put(tmp_path / "runs", "lstm", 1, 0.1)
+    put(tmp_path / "runs", "rnn", 1, 0.1, trainer={"fast_dev_run": True})
+    assert "rnn" not in seqlab("compare", "runs").out
+
+
+def test_an_unfinished_run_has_no_score(tmp_path: Path) -> None:
+    """Also where its summary tells one, as of a run that failed when its test was over."""
+    put(tmp_path, "lstm", 1, 0.1, "failed")
+    (record,) = read([tmp_path])
+    assert record.score("test") is None
+
+
+def test_rows_are_named_by_what_differs_and_can_differ(tmp_path: Path) -> None:
+    """Another option by its name, and not by its keys; a key whose last part is not enough by all of it."""
+    sgd = {"data": "adding", "cell": "lstm", "optimizer": "sgd", "logger": "none"}
+    adam = sgd | {"optimizer": "adam", "logger": "wandb"}
+    put(tmp_path / "a", "lstm", 1, 0.1, choices=sgd, optimizer={"lr": 0.1, "momentum": 0.9})
+    put(tmp_path / "a", "lstm", 1, 0.1, choices=adam, optimizer={"lr": 0.2, "beta": 0.5})
+    put(tmp_path / "b", "lstm", 1, 0.1, data={"size": 8}, model={"size": 1})
+    put(tmp_path / "b", "lstm", 1, 0.1, data={"size": 9, "bias": True}, model={"size": 2})
+
+    def labels(folder: str) -> list[list[str]]:
+        groups = [group for section in sections(read([tmp_path / folder])) for group in section.groups]
+        return sorted(sorted(group.label.split()) for group in groups)
+
+    assert labels("a") == [["lstm", "optimizer=adam"], ["lstm", "optimizer=sgd"]]
+    assert labels("b") == [
+        ["bias=True", "data.size=9", "lstm", "model.size=2"],
+        ["data.size=8", "lstm", "model.size=1"],
+    ]
+
+
+def test_success_says_of_how_many_runs_it_is_told(seqlab: Command, tmp_path: Path) -> None:
+    """All, one, or none of those that finished, in the order of the criteria; nothing where it was not asked."""
+    for cell, solved in (("lstm", [(900, 2000), (900, 2000)]), ("gru", [(None, None), (700, None)])):
+        for seed, (first, second) in enumerate(solved, 1):
+            put(tmp_path / "runs", cell, seed, 0.1, told={"solved": {"n_20": first, "n_10": second}})
+    put(tmp_path / "runs", "gru", 3, None, "failed", told={"solved": {"n_20": 1, "n_10": 1}})
+    put(tmp_path / "runs", "attention", 1, 0.1)
+    out = seqlab("compare", "runs").out
+    assert out.splitlines()[1].split() == ["cell", "test", "n_20", "n_10", "n"]
+    assert row(out, "gru")[1:] == ["700 (1/2)", "none of 2", "2 of 3"]
+    assert row(out, "lstm")[1:] == ["900 ± 0", "2,000 ± 0", "2"]
+    assert row(out, "attention")[1:] == ["-", "-", "1"]
+
+
+def test_a_papers_row_says_only_what_the_paper_says(seqlab: Command, tmp_path: Path) -> None:
+    """A figure of all its runs has no share; what it does not tell is left empty, and it stands before ours is there."""
+    published = {"by": "A paper with a long name", "success": 31390}
+    put(tmp_path / "runs", "lstm", 1, 0.1, told={"solved": {"success": 7}}, published=published)
+    put(tmp_path / "runs", "rnn", 1, 0.1, told={"solved": {"success": 7}}, published={"by": "Another", "mse": 0.25})
+    out = seqlab("compare", "runs").out
+    assert row(out, "A paper with a long name") == ["31,390"]
+    assert row(out, "Another") == ["0.25"]
+    put(tmp_path / "others", "lstm", 1, None, "interrupted", published={"by": "Another"})
+    answer = seqlab("compare", "others")
+    assert answer.code == 0
+    assert "\nAnother" in answer.out
+
+
+def test_a_long_name_goes_on_in_the_next_line_and_numbers_stay_whole(seqlab: Command, tmp_path: Path) -> None:
+    """A name is never cut, and numbers stand below the last digits of each other."""
+    long = {"a_first_key_of_much_length": 1, "a_second_key_of_much_length": 2, "a_third_key_of_much_length": 3}
+    put(tmp_path / "runs", "lstm", 1, 0.1, optimizer=long)
+    put(tmp_path / "runs", "lstm", 1, 0.25, optimizer={"lr": 0.1})
+    out = seqlab("compare", "runs").out
+    heading, _, *rows = out[: out.index("chance")].splitlines()[1:]
+    assert [line.rstrip()[-4:] for line in rows if "17,473" in line] == ["20.0", "20.0"]
+    assert len({len(line.rstrip()) for line in (heading, *rows) if "17,473" in line or "seconds" in line}) == 1
+    names = "".join(line.partition("  ")[0].strip() for line in rows)
+    assert all(f"{key}={value}" in names.replace(" ", "") for key, value in long.items())
+
+
+def test_each_part_of_the_lengths_has_its_own_mean(seqlab: Command, tmp_path: Path) -> None:
+    """The better cell first; where there are fewer lengths than parts, each length is one."""
+    metric = {"name": "mean_error", "goal": "min", "unit": "m"}
+    for cell, worse in (("gru", 10.0), ("rnn", 0.0)):
+        told = {"by_length": {str(n): n + worse for n in (1, 2, 4)}, "metric": metric, "best": {}}
+        put(tmp_path / "runs", cell, 1, 0.1, told=told | {"test": {"test/mean_error": worse}})
+    lines = seqlab("compare", "runs").out.splitlines()
+    title = lines.index(next(line for line in lines if line.startswith("adding: mean error by length")))
+    assert [line.split() for line in lines[title + 1 : title + 5] if "─" not in line] == [
+        ["cell", "1", "2", "4"],
+        ["rnn", "1", "2", "4"],
+        ["gru", "11", "12", "14"],
+    ]
+
+
+def test_lengths_are_those_that_all_have_that_tell_them(seqlab: Command, tmp_path: Path) -> None:
+    """So that what stands below each other is about the same sequences."""
+    for cell, lengths in (("gru", ()), ("lstm", (5, 6, 7)), ("rnn", (6, 7, 8))):
+        put(tmp_path / "runs", cell, 1, 0.1, told={"by_length": {str(n): n for n in lengths}} if lengths else {})
+    out = seqlab("compare", "runs").out
+    by_length = out[out.index("by length") :].splitlines()
+    assert by_length[1].split() == ["cell", "6", "7"]
+    assert [line.split() for line in by_length[3:6]] == [["gru", "-", "-"], ["lstm", "6", "7"], ["rnn", "6", "7"]]
+    put(tmp_path / "runs", "attention", 1, 0.1, told={"by_length": {"9": 1.0}})
+    assert "by length" not in seqlab("compare", "runs").out
+
+
+def test_a_part_of_many_lengths_is_their_mean(seqlab: Command, tmp_path: Path) -> None:
+    """Of all, and not of the first."""
+    put(tmp_path / "runs", "rnn", 1, 0.1, told={"by_length": {str(n): n**2 for n in range(1, 9)}})
+    out = seqlab("compare", "runs").out
+    assert row(out[out.index("by length") :], "rnn") == ["2.5", "12.5", "30.5", "56.5"]
+
+
+@pytest.mark.parametrize("columns", [60, 40])
+def test_a_narrow_terminal_gets_less_and_nothing_is_cut(
+    seqlab: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, columns: int
+) -> None:
+    """Scores and success without the costs; what has no room goes on in the next line; the legend has whole words."""
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", str(columns))
+    for seed in (1, 2):
+        told = {"solved": {"st1": 900 * seed, "st2": 9000 * seed}, "by_length": {str(n): n * seed for n in range(40)}}
+        put(tmp_path / "runs", "lstm", seed, 0.1 * seed, told=told)
+    lines = re.sub(r"\x1b\[[0-9;]*m", "", seqlab("compare", "runs").out).splitlines()
+    assert max(map(len, lines)) <= columns
+    headings = [line.split() for line in lines if line.startswith("cell")]
+    assert headings == [["cell", "test", "st1", "st2", "n"], ["cell", "0–9", "10–19", "20–29", "30–39"]]
+    words = {word for line in lines for word in line.split()}
+    assert {"0.64", "5,718", "57,178", "validation;", "criterion"} <= words

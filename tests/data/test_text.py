@@ -128,6 +128,13 @@ def test_unusable_text_is_refused_in_one_line(tmp_path: Path, content: bytes, me
         Text(batch_size=4, length=50, files=[str(path)]).setup()
 
 
+@pytest.mark.parametrize("key", ["config", "column"])
+def test_what_only_a_named_data_set_has_is_refused_without_its_name(key: str) -> None:
+    """It would else be silently without effect."""
+    with pytest.raises(DataError, match=rf"data\.{key}=other: says nothing without data\.name"):
+        Text(batch_size=4, length=50, **{key: "other"})
+
+
 def test_a_missing_file_is_named_with_a_suggestion(corpus: Path) -> None:
     """The nearest name in the same folder."""
     with pytest.raises(DataError, match=r"corpsu\.txt: no such file\. Did you mean corpus\.txt\?"):

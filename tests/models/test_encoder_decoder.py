@@ -12,7 +12,7 @@ from seqlab.models.encoder_decoder import END, EncoderDecoder
 from seqlab.spec import IGNORE, DataSpec, Metric, Tokens
 
 B, S, T, H = 5, 4, 6, 7
-PAIRS = DataSpec(Tokens(6), Tokens(4), "masked", Metric("exact_match", "max", "share"))
+PAIRS = DataSpec(Tokens(6), Tokens(4), "after", Metric("exact_match", "max", "share"))
 
 
 def ids(size: int, *shape: int) -> Tensor:

@@ -33,6 +33,11 @@ from seqlab.stopping import Stop
 class BestCheckpoint(ModelCheckpoint):
     """Lightning's ``ModelCheckpoint``, whose state names files and not folders, so that a run folder may be moved."""
 
+    def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
+        """Nothing where training ends before its first validation, of which Lightning would warn."""
+        if self.monitor in trainer.callback_metrics:
+            super().on_train_epoch_end(trainer, pl_module)
+
     def state_dict(self) -> dict[str, Any]:
         """The state, with the files by their names alone."""
         return _with_paths(super().state_dict(), lambda path: Path(path).name if path else path) | {"dirpath": ""}

@@ -22,9 +22,10 @@ class ProgressLines(pl.Callback):
 
     def on_validation_end(self, trainer: Any, pl_module: Any) -> None:
         """Says the step, the training loss, the main metric and the time since the start."""
+        epoch = trainer.current_epoch + (trainer.state.fn == "fit")  # once training is over, its last epoch is counted
         seconds = time.monotonic() - getattr(self, "started", time.monotonic())
         shown = "  ".join(f"{name} {value}" for name, value in _metrics(trainer, pl_module).items())
-        log.info("epoch %3d  step %6d  %s  %.0f s", trainer.current_epoch + 1, trainer.global_step, shown, seconds)
+        log.info("epoch %3d  step %6d  %s  %.0f s", epoch, trainer.global_step, shown, seconds)
 
 
 class ProgressBar(TQDMProgressBar):

@@ -69,5 +69,5 @@ def draw(tables: Mapping[str, pd.DataFrame], title: str) -> str:
 
 def _written(label: str) -> str:
     """A label as a page shows it: what is white space by its escape or name, and no markup."""
-    names = {" ": "space"}
+    names = {" ": "␣"}  # as wide as a letter, so that all stand upright
     return html.escape(names.get(label, repr(label)[1:-1]), quote=False)

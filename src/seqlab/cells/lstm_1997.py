@@ -226,7 +226,8 @@ class LSTM1997(nn.Module):
         """Sets the biases of some gates."""
         if values is None:
             return
-        if self.b is None or len(values) != self.form.blocks or first == last:
+        numbers = all(isinstance(value, int | float) for value in values)
+        if self.b is None or not numbers or len(values) != self.form.blocks or first == last:
             raise ValueError(
                 f"{name}={list(values)}: expected one number for each of {self.form.blocks} blocks, whose gates must "
                 "be there and have a bias"

@@ -14,6 +14,7 @@ from seqlab.compare.across import interquartile_mean
 from seqlab.compare.answer import Answer, across
 from seqlab.compare.read import Record
 from seqlab.compare.statistics import written
+from seqlab.compare.table import place
 
 COSTS = ("hidden_size", "parameters", "state_size", "seconds", "tokens_per_second", "peak_memory", "steps", "sequences")
 """What a summary tells of what a run took."""
@@ -48,7 +49,7 @@ def as_markdown(answers: Sequence[Answer]) -> str:
         for row in each.rows:
             n = len(row.scores)
             told = [
-                _place(each.places.get(row.label)),
+                place(each.places.get(row.label)),
                 written(row.mean),
                 f"{row.median:.4g}" if n else "",
                 f"{n} of {len(row.group.records)}" if row.group.unfinished else str(n),
@@ -109,10 +110,6 @@ def _run(record: Record) -> dict[str, Any]:
         **scores,
         **{name: summary[name] for name in COSTS if name in summary},
     }
-
-
-def _place(place: tuple[int, int] | None) -> str:
-    return "" if place is None else str(place[0]) if place[0] == place[1] else f"{place[0]}–{place[1]}"
 
 
 def _finite(value: Any) -> Any:

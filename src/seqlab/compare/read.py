@@ -99,14 +99,20 @@ class Group:
         """The main metric of each finished run."""
         return [score for record in self.finished if (score := record.score(split)) is not None]
 
+    @property
+    def criteria(self) -> list[str]:
+        """When its runs count as solved, by name."""
+        return list(dict.fromkeys(name for record in self.finished for name in record.summary.get("solved", ())))
+
     def solved_after(self, criterion: str) -> list[int]:
         """How many training sequences it took, of each finished run that met a criterion."""
         after = [record.summary.get("solved", {}).get(criterion) for record in self.finished]
         return [sequences for sequences in after if sequences is not None]
 
     def scores_at(self, lengths: Iterable[str]) -> list[float]:
-        """The mean of the main metric over some lengths of test sequences, of each finished run."""
-        return [fmean(r.summary["by_length"][length] for length in lengths) for r in self.finished]
+        """The mean of the main metric over some lengths of test sequences, of each finished run that tells it."""
+        told = [record.summary["by_length"] for record in self.finished if record.summary.get("by_length")]
+        return [fmean(by_length[length] for length in lengths) for by_length in told]
 
 
 @dataclass(frozen=True)
@@ -144,13 +150,14 @@ class Section:
 
     @property
     def criteria(self) -> list[str]:
-        """When these experiments count as solved, by name."""
-        return list(dict.fromkeys(name for record in self.finished for name in record.summary.get("solved", ())))
+        """When these experiments count as solved, by name; not each need have all."""
+        return list(dict.fromkeys(name for group in self.groups for name in group.criteria))
 
     @property
     def lengths(self) -> list[str]:
-        """The lengths of test sequences for which the main metric is known."""
-        return list(self.finished[0].summary.get("by_length", ())) if self.finished else []
+        """The lengths of test sequences for which all runs that tell the main metric by length do so."""
+        told = [by_length for record in self.finished if (by_length := record.summary.get("by_length"))]
+        return [length for length in told[0] if all(length in other for other in told)] if told else []
 
 
 def read(paths: Sequence[Path]) -> list[Record]:

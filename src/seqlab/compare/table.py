@@ -1,4 +1,4 @@
-"""The comparison as a table on a terminal."""
+"""The comparison as tables and words on a terminal."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from statistics import fmean
 from typing import Any
 
 import numpy as np
+from rich.cells import cell_len
 from rich.table import Table
 
 from seqlab import terminal
@@ -19,18 +20,22 @@ from seqlab.terminal import WIDTH, Terminal
 RANGES = 4
 """Into how many parts the lengths of test sequences are put together."""
 
-WIDE = 120
-"""Columns from which on there is room for all that is known of cost."""
+LABEL = 13
+"""How wide the names of experiments are at least."""
 
 FLOOR = "best"
 """The name of the reference that no predictor can beat."""
 
 LEGEND = """Mean over n seeds ± half its 95 % t-interval; checkpoints chosen on validation;
-test is read once per run. Places by pairwise t-tests, Holm-corrected; a range
-where seeds do not tell. * is the best reference that needs no training."""
+test is read once per run. Places by paired t-tests, Holm-corrected: a range
+where they do not decide. * is the best reference that needs no training."""
 
 SOLVED = """
 Success: training sequences until its criterion was met, by runs that met it."""
+
+ACROSS = """
+Score: 0 at chance, 1 at the best possible; the mean of the middle half of all
+runs, with its bootstrap interval; wins: against a run of the others."""
 
 
 def show(answers: Sequence[Answer]) -> None:
@@ -40,14 +45,14 @@ def show(answers: Sequence[Answer]) -> None:
         console.print(_table(each, console.width))
         console.print()
         for sentence in each.words:
-            console.print(sentence)
+            console.print(sentence, highlight=False)
         if each.words:
             console.print()
         if each.section.lengths:
-            console.print(_by_length(each))
+            console.print(_by_length(each, console.width))
             console.print()
     if shared := across(answers):
-        console.print(_across(shared))
+        console.print(_across(shared, console.width))
         console.print()
     lost = [record for each in answers for group in each.section.groups for record in group.unfinished]
     if lost:
@@ -57,74 +62,84 @@ def show(answers: Sequence[Answer]) -> None:
                 f"  {record.config['id']}: {record.status.state}: {record.status.cause}", soft_wrap=True, markup=False
             )
     criteria = any(each.section.criteria for each in answers)
-    console.print(f"{LEGEND}{SOLVED}" if criteria else LEGEND, style="dim", soft_wrap=True)
-
-
-def _across(shared: Mapping[str, Scores]) -> Table:
-    """What the experiments are worth on all tasks together."""
-    n = min(len(task) for scores in shared.values() for task in scores)
-    tasks = len(next(iter(shared.values())))
-    caution = "" if n >= CAUTION else f"; {n} seeds are few for this"
-    table = _started(
-        f"{tasks} tasks: score, 0 at chance, 1 at the best possible{caution}",
-        ["mean of middle half", "interval", "wins"],
-    )
-    means = {label: interquartile_mean(scores) for label, scores in shared.items()}
-    for label in sorted(means, key=lambda label: -means[label].value):
-        others = [improvement(shared[label], scores).value for other, scores in shared.items() if other != label]
-        middle = means[label]
-        wins = f"{100 * fmean(others):.0f} %" if others else "-"
-        table.add_row(label, f"{middle.value:.3f}", f"{middle.low:.3f} to {middle.high:.3f}", wins)
-    return table
+    console.print(f"{LEGEND}{SOLVED * criteria}{ACROSS * bool(shared)}", style="dim")
 
 
 def _table(answer: Answer, width: int) -> Table:
     criteria = answer.section.criteria
-    table = _started(answer.title, columns := _columns(criteria, width))
-    for row in answer.rows:
-        cells = _cells(answer, row)
-        table.add_row(row.label, *(cells.get(name, "-") for name in columns))
+    rows = {row.label: _cells(answer, row) for row in answer.rows}
+    needed = ["test", *criteria, "n"]
+    wanted = ["place", "parameters", "seconds", "median", "validation", "state", "tokens/s", "memory"]
+    chosen = _fitting(needed, wanted, rows, width)
+    columns = [
+        name for name in ("place", "test", *criteria, "median", "n", *wanted[1:3], *wanted[4:]) if name in chosen
+    ]
+    table = _started(answer.title, columns, width)
+    for label, cells in rows.items():
+        table.add_row(label, *(cells.get(name, "-") for name in columns))
     table.add_section()
     naive = [name for name in answer.references if name != FLOOR]
     strongest = min(naive, key=lambda name: answer.sign * answer.references[name], default=None)
     for name, value in answer.references.items():
         label = name.replace("_", " ")
         told = "best possible" if name == FLOOR else f"{label} *" if name == strongest else label
-        reference = {"test": f"{value:.4g}"}
-        table.add_row(told, *(reference.get(column, "") for column in columns), style="dim")
+        table.add_row(told, *(f"{value:.4g}" * (column == "test") for column in columns), style="dim")
     for published in answer.section.published:
         cells = _published(published, answer.metric, criteria)
         table.add_row(published["by"], *(cells.get(name, "") for name in columns), style="dim")
     return table
 
 
-def _columns(criteria: Sequence[str], width: int) -> list[str]:
-    """What there is room for: the answer first, then success, then costs."""
-    if width < WIDTH:
-        return ["test", *criteria, "n"]
-    if len(criteria) > 1:
-        return ["place", "test", *criteria, "n"]
-    told = ["place", "test", *(criteria or ["median"]), "n", "parameters", "seconds"]
-    return told if width < WIDE else [*told, "validation", "state", "tokens/s", "memory"]
+def _fitting(
+    needed: Sequence[str], wanted: Sequence[str], rows: Mapping[str, Mapping[str, str]], width: int
+) -> list[str]:
+    """What is needed, and of what is wanted as much as there is room for, the first first."""
+
+    def taken(name: str) -> int:
+        return 2 + max(cell_len(cell) for cell in (name, *(cells.get(name, "-") for cells in rows.values())))
+
+    words = max((cell_len(word) for label in rows for word in label.split()), default=0)
+    room = width - max(LABEL, words) - sum(map(taken, needed))
+    chosen = list(needed)
+    for name in wanted:
+        if any(name in cells for cells in rows.values()) and taken(name) <= room:
+            room -= taken(name)
+            chosen.append(name)
+    return chosen
 
 
-def _by_length(answer: Answer) -> Table:
+def _by_length(answer: Answer, width: int) -> Table:
     """The main metric over test sequences from short to long."""
-    lengths = answer.section.lengths
+    lengths, measure = answer.section.lengths, answer.section.measure or {}
     parts = [part.tolist() for part in np.array_split(lengths, min(RANGES, len(lengths)))]
     spans = [part[0] if len(part) == 1 else f"{part[0]}–{part[-1]}" for part in parts]
-    measure = answer.section.measure or {}
-    table = _started(f"{answer.section.data}: {measure['name'].replace('_', ' ')} by length", spans)
+    table = _started(f"{answer.section.data}: {measure['name'].replace('_', ' ')} by length", spans, width)
     for row in answer.rows:
         table.add_row(row.label, *(written(mean(row.group.scores_at(part))) for part in parts))
     return table
 
 
-def _started(title: str, columns: Sequence[str]) -> Table:
+def _across(shared: Mapping[str, Scores], width: int) -> Table:
+    """What the experiments are worth on all tasks together."""
+    n = min(len(task) for scores in shared.values() for task in scores)
+    caution = "" if n >= CAUTION else f"; {n} seeds are few for its interval"
+    tasks = len(next(iter(shared.values())))
+    table = _started(f"{tasks} tasks together{caution}", ["score", "interval", "wins"], width)
+    means = {label: interquartile_mean(scores) for label, scores in shared.items()}
+    for label, middle in sorted(means.items(), key=lambda item: -item[1].value):
+        others = [improvement(shared[label], scores).value for other, scores in shared.items() if other != label]
+        wins = f"{100 * fmean(others):.0f} %" if others else "-"
+        table.add_row(label, f"{middle.value:.3f}", f"{middle.low:.3f} to {middle.high:.3f}", wins)
+    return table
+
+
+def _started(title: str, columns: Sequence[str], width: int) -> Table:
+    """A table without rows, whose numbers go on in a second line where there is little room beside each other."""
+    narrow = width < WIDTH
     table = terminal.table(title)
-    table.add_column("cell", min_width=13, overflow="fold")
+    table.add_column("cell", min_width=None if narrow else LABEL, overflow="fold")
     for name in columns:
-        table.add_column(name, justify="right", no_wrap=True)
+        table.add_column(name, justify="right", no_wrap=not narrow, overflow="fold")
     return table
 
 
@@ -133,20 +148,23 @@ def _cells(answer: Answer, row: Row) -> dict[str, str]:
     group, ended = row.group, row.group.finished
     if not ended:
         return {"n": f"0 of {len(group.records)}"}
-    first, last = answer.places.get(row.label, (0, 0))
-    return {
-        "place": str(first) if first == last else f"{first}–{last}",
+    costs = {"parameters": "parameters", "state": "state_size", "tokens/s": "tokens_per_second"}
+    told = {
+        "place": place(answer.places.get(row.label)),
         "test": written(row.mean),
         "median": f"{row.median:.4g}",
-        **{name: _solved(mean(group.solved_after(name)), len(ended)) for name in answer.section.criteria},
+        **{name: _solved(mean(group.solved_after(name)), len(ended)) for name in group.criteria},
         "n": f"{len(ended)} of {len(group.records)}" if group.unfinished else str(len(ended)),
-        "parameters": f"{row.cost('parameters').value:,.0f}",
-        "seconds": f"{row.cost('seconds').value:.1f}",
         "validation": f"{mean(group.scores('val')).value:.4g}",
-        "state": f"{row.cost('state_size').value:,.0f}",
-        "tokens/s": f"{row.cost('tokens_per_second').value:,.0f}",
-        "memory": terminal.size(row.cost("peak_memory").value),
+        "seconds": f"{row.cost('seconds').value:.1f}",
     }
+    told |= {name: f"{row.cost(key).value:,.0f}" for name, key in costs.items() if row.cost(key).n}
+    return told | ({"memory": terminal.size(row.cost("peak_memory").value)} if row.cost("peak_memory").n else {})
+
+
+def place(places: tuple[int, int] | None) -> str:
+    """``2``, or ``2–4`` where it is not decided; nothing without a result."""
+    return "-" if places is None else str(places[0]) if places[0] == places[1] else f"{places[0]}–{places[1]}"
 
 
 def _solved(after: Mean, of: int) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
-from typing import Literal, TypeVar, get_args
+from typing import ClassVar, Literal, TypeVar, get_args
 
 import numpy as np
 import pytorch_lightning as pl
@@ -131,7 +131,8 @@ class GeneratedData(SequenceData):
     validation and test go evenly through all of them.
 
     Attributes:
-        length: how long all are, where a data set does not say more in ``lengths``.
+        length: T.
+        spread: by how many per cent of T a sequence may be longer than T.
 
     Args:
         batch_size: B.
@@ -144,6 +145,7 @@ class GeneratedData(SequenceData):
     """
 
     length: int
+    spread: ClassVar[int] = 0
 
     def __init__(
         self,
@@ -166,7 +168,7 @@ class GeneratedData(SequenceData):
 
     def lengths(self, split: Split) -> tuple[int, int]:
         """The shortest and the longest length of a split's sequences, between which all are as likely."""
-        return self.length, self.length
+        return self.length, self.length + self.length * self.spread // 100
 
     @abstractmethod
     def draw(self, rng: np.random.Generator, size: int, length: int) -> Batch:
@@ -267,6 +269,16 @@ def at_least(key: str, value: int, least: int) -> int:
     if value < least:
         raise DataError(f"{key}={value}: expected at least {least}.")
     return value
+
+
+def only_with(other: str, key: str, value: object, usual: object) -> None:
+    """Refuse a value that says nothing without another key.
+
+    Raises:
+        DataError: it is not the usual one.
+    """
+    if value != usual:
+        raise DataError(f"{key}={value}: says nothing without {other}. Give that too, or leave {key} out.")
 
 
 def fingerprint(*parts: np.ndarray | bytes) -> str:

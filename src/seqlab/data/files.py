@@ -32,7 +32,8 @@ def existing(files: str | Sequence[str]) -> list[Path]:
     Raises:
         DataError: a file is missing or empty, or none is named.
     """
-    paths = [Path(file).expanduser() for file in ([files] if isinstance(files, str) else files)]
+    given = [files] if isinstance(files, str | int | float) else files
+    paths = [Path(str(file)).expanduser() for file in given]  # a name such as 2024 comes as a number
     if not paths:
         raise DataError("data.files=[]: no file is named. Give at least one, or leave data.files out.")
     for path in paths:
@@ -51,7 +52,7 @@ def existing_folder(folder: str, holds: str) -> Path:
     Raises:
         DataError: there is none; the message says what it should hold.
     """
-    path = Path(folder).expanduser()
+    path = Path(str(folder)).expanduser()  # a name such as 2024 comes as a number
     if not path.is_dir():
         what = "is a file" if path.is_file() else "no such folder"
         raise DataError(f"data.folder={folder}: {what}. Give one that holds {holds}.")

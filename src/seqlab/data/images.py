@@ -11,7 +11,7 @@ import torch
 
 from seqlab.data import files as named
 from seqlab.data import idx
-from seqlab.data.base import SPLITS, ArrayData, Batch, Split, fingerprint, one_of
+from seqlab.data.base import SPLITS, ArrayData, Batch, Split, fingerprint, one_of, only_with
 from seqlab.data.split import SHARES, held_out
 from seqlab.errors import DataError
 from seqlab.spec import Classes, DataSpec, Metric, Reals
@@ -55,7 +55,7 @@ class Images(ArrayData):
 
     Raises:
         DataError: no such folder, file or column, a file that is damaged, images of different sizes, a single label or
-            one that training has not, or a size that cannot be pooled.
+            one that training has not, a size that cannot be pooled, or a column of no ``name``.
     """
 
     def __init__(
@@ -75,6 +75,10 @@ class Images(ArrayData):
         super().__init__(batch_size, seed, workers)
         if folder is not None and name is not None:
             raise DataError(f"data.folder={folder} and data.name={name}: give one of the two.")
+        if name is None:
+            only_with("data.name", "data.config", config, None)
+            only_with("data.name", "data.image", image, "image")
+            only_with("data.name", "data.label", label, "label")
         self.by = one_of("data.by", by, get_args(By))
         self.permuted, self.pool = permuted, pool
         self.folder, self.name, self.config, self.columns = folder, name, config, {"image": image, "label": label}

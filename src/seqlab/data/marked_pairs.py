@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from seqlab.data.base import Batch, GeneratedData, Split, at_least
+from seqlab.data.base import Batch, GeneratedData, at_least
 from seqlab.errors import DataError
 from seqlab.spec import Criterion, DataSpec, Metric, Reals, within
 
@@ -32,6 +32,7 @@ class MarkedPairs(GeneratedData):
         DataError: a length below 20.
     """
 
+    spread = 10
     lowest: float
     """Values are drawn from U[lowest, 1]."""
     neutral: float
@@ -66,10 +67,6 @@ class MarkedPairs(GeneratedData):
             right=within(TOLERANCE),
             criteria=self.criteria,
         )
-
-    def lengths(self, split: Split) -> tuple[int, int]:
-        """T to T + T/10."""
-        return self.length, self.length + self.length // 10
 
     def draw(self, rng: np.random.Generator, size: int, length: int) -> Batch:
         """Inputs (size, length, 2) and targets (size, 1)."""

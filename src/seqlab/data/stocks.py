@@ -13,7 +13,7 @@ import pandas as pd
 import torch
 
 from seqlab.data import files as named
-from seqlab.data.base import SPLITS, ArrayData, Batch, Split, fingerprint
+from seqlab.data.base import SPLITS, ArrayData, Batch, Split, fingerprint, one_of
 from seqlab.errors import DataError, suggestion
 from seqlab.spec import DataSpec, Metric, Reals
 
@@ -69,8 +69,6 @@ class Stocks(ArrayData):
         workers: int = 0,
     ):
         super().__init__(batch_size, seed, workers)
-        if change not in UNITS:
-            raise DataError(f"data.change={change}: expected {', '.join(UNITS)}.")
         if not 0 <= fold < folds:
             raise DataError(f"data.fold={fold}: expected 0 to {folds - 1}, one of data.folds={folds}.")
         if not 0 < val_share < 1 or not 0 < test_share * folds < 1:
@@ -78,7 +76,8 @@ class Stocks(ArrayData):
                 f"data.val_share={val_share}, data.test_share={test_share}, data.folds={folds}: "
                 "val_share and test_share * folds must lie between 0 and 1."
             )
-        self.length, self.files, self.date, self.price, self.change = length, files, date, price, change
+        self.length, self.files, self.date, self.price = length, files, date, price
+        self.change = one_of("data.change", change, UNITS)
         self.val_share, self.test_share, self.folds, self.fold, self.days = val_share, test_share, folds, fold, days
 
     def arrays(self) -> dict[Split, Batch]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from seqlab.data.base import Batch, GeneratedData, Split, at_least, one_of
+from seqlab.data.base import Batch, GeneratedData, at_least, one_of
 from seqlab.spec import Classes, Criterion, DataSpec, Metric, Tokens, within
 
 SYMBOLS = "EBabcdXY"
@@ -38,6 +38,8 @@ class TemporalOrder(GeneratedData):
         DataError: another variant, or a length below 20.
     """
 
+    spread = 10
+
     def __init__(self, variant: str, length: int, **sizes: int):
         super().__init__(**sizes)
         self.places = PLACES[one_of("data.variant", variant, PLACES)]
@@ -55,10 +57,6 @@ class TemporalOrder(GeneratedData):
             right=within(0.3),
             criteria=(Criterion("success", last=2000, wrong=0, error=0.1),),
         )
-
-    def lengths(self, split: Split) -> tuple[int, int]:
-        """T to T + T/10."""
-        return self.length, self.length + self.length // 10
 
     def draw(self, rng: np.random.Generator, size: int, length: int) -> Batch:
         """Symbols (size, length) and classes (size,)."""

@@ -14,7 +14,7 @@ import torch
 from torch.utils.data import Dataset as TorchDataset
 
 from seqlab.data import files as named
-from seqlab.data.base import SPLITS, Batch, SequenceData, Split, fingerprint, one_of
+from seqlab.data.base import SPLITS, Batch, SequenceData, Split, fingerprint, one_of, only_with
 from seqlab.errors import DataError
 from seqlab.spec import DataSpec, Metric, Tokens
 
@@ -46,7 +46,7 @@ class Text(SequenceData):
         workers: as ``SequenceData`` has them.
 
     Raises:
-        DataError: no such file, not UTF-8, empty, too short, or a text of a single symbol.
+        DataError: no such file, not UTF-8, empty, too short, a text of a single symbol, or a column of no ``name``.
     """
 
     def __init__(
@@ -64,6 +64,9 @@ class Text(SequenceData):
         super().__init__(batch_size, workers)
         if files is not None and name is not None:
             raise DataError(f"data.files and data.name={name}: give one of the two.")
+        if name is None:
+            only_with("data.name", "data.config", config, None)
+            only_with("data.name", "data.column", column, "text")
         self.level = one_of("data.level", level, get_args(Level))
         self.length, self.files, self.name = length, files, name
         self.config, self.column, self.vocabulary_size = config, column, vocabulary_size

@@ -131,7 +131,7 @@ class Translation(ArrayData):
         self.spec = DataSpec(
             inputs=Tokens(len(source_symbols), tuple(source_symbols), source_separator),
             targets=Tokens(len(target_symbols), tuple(target_symbols), target_separator),
-            loss_at="masked",
+            loss_at="after",
             metric=Metric("exact_match", "max", "share of pairs"),
             references={"chance": 1 / total, "best": 1.0},
         )

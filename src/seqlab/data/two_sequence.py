@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from seqlab.data.base import Batch, GeneratedData, Split, one_of
+from seqlab.data.base import Batch, GeneratedData, one_of
 from seqlab.errors import DataError
 from seqlab.spec import Criterion, DataSpec, Metric, Reals, within
 
@@ -72,6 +72,8 @@ class TwoSequence(GeneratedData):
         DataError: another variant, or more informative steps than steps.
     """
 
+    spread = 10
+
     def __init__(self, variant: str, length: int, information: int, **sizes: int):
         super().__init__(**sizes)
         self.variant = VARIANTS[one_of("data.variant", variant, VARIANTS)]
@@ -91,10 +93,6 @@ class TwoSequence(GeneratedData):
             right=within(self.variant.tolerance),
             criteria=self.variant.criteria,
         )
-
-    def lengths(self, split: Split) -> tuple[int, int]:
-        """T to T + T/10."""
-        return self.length, self.length + self.length // 10
 
     def draw(self, rng: np.random.Generator, size: int, length: int) -> Batch:
         """Inputs (size, length, 1) and targets (size, 1), which are free of noise."""

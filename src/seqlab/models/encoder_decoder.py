@@ -30,7 +30,7 @@ class EncoderDecoder(nn.Module):
         attention: whether each step of the decoder also looks at all that the encoder read, but the padding.
 
     Raises:
-        ConfigError: the targets are not sequences of tokens.
+        ConfigError: the targets are not tokens that come after the inputs.
     """
 
     def __init__(
@@ -42,8 +42,11 @@ class EncoderDecoder(nn.Module):
         attention: bool = False,
     ):
         super().__init__()
-        if spec.loss_at != "masked" or not isinstance(spec.targets, Tokens):
-            raise ConfigError("model EncoderDecoder writes tokens; the data asks for none. Leave model to the task.")
+        if spec.loss_at != "after" or not isinstance(spec.targets, Tokens):
+            raise ConfigError(
+                "model EncoderDecoder writes tokens after it has read; the data asks for none. "
+                "Leave task and model to the data set."
+            )
         self.coded = Coded(spec.inputs, cell, embedding_size)
         self.decoder = Coded(spec.targets, cell, embedding_size)
         hidden_size = self.decoder.cell.hidden_size

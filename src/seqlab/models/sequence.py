@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from seqlab.cells.base import MakeCell, State
+from seqlab.errors import ConfigError
 from seqlab.heads import Readout
 from seqlab.models.coding import Coded
 from seqlab.spec import DataSpec
@@ -23,6 +24,9 @@ class SequenceModel(nn.Module):
         bias: whether the readout has a bias.
         skip: whether the readout also sees the coded inputs.
         init: the readout's weights and bias are drawn from U(−init, init); ``None`` for U(−1/√H, 1/√H) and no bias yet.
+
+    Raises:
+        ConfigError: the targets come after the inputs.
     """
 
     def __init__(
@@ -35,6 +39,11 @@ class SequenceModel(nn.Module):
         init: float | None = None,
     ):
         super().__init__()
+        if spec.loss_at == "after":
+            raise ConfigError(
+                "model SequenceModel answers while it reads; the data asks for a sequence after that. "
+                "Leave task and model to the data set."
+            )
         self.coded = Coded(spec.inputs, cell, embedding_size)
         self.skip = skip
         seen = self.coded.cell.hidden_size + skip * self.coded.input_size

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import time
 from abc import ABC, abstractmethod
-from collections import defaultdict
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Protocol
 
@@ -14,12 +13,13 @@ import torch
 from torch import Tensor, distributed, nn
 from torch.nn import functional as F
 from torch.optim import Optimizer
-from torchmetrics import MeanMetric
 
 from seqlab.cells.base import State, detach, map_state
 from seqlab.data.base import Batch
 from seqlab.errors import ConfigError
+from seqlab.processes import of_all
 from seqlab.spec import IGNORE, Classes, Criterion, DataSpec, Reals, Tokens, threshold
+from seqlab.tasks.means import Means
 from seqlab.tasks.success import Success
 
 Measures = Mapping[str, tuple[Tensor, int]]
@@ -76,8 +76,7 @@ class SequenceTask(pl.LightningModule, ABC):
         self.spec = spec
         self.make_optimizer, self.schedule = optimizer, dict(scheduler or {})
         self.success = Success(spec.criteria, spec.metric)
-        self.means: dict[str, MeanMetric] = {}
-        self.lengths: dict[int, MeanMetric] = {}
+        self.means, self.means_at = Means[str](), Means[int]()
         self.by_length: dict[int, float] = {}
         self.carried: dict[str, State] = {}
         self.positions_seen, self.seconds = 0, 0.0
@@ -181,7 +180,7 @@ class SequenceTask(pl.LightningModule, ABC):
 
     def share(self, batch: Batch) -> Tensor | float:
         """What the loss of this process counts, so that its mean over processes is the mean over all positions."""
-        if self.trainer.world_size == 1 or self.spec.loss_at != "masked":
+        if self.trainer.world_size == 1 or self.spec.loss_at in ("every", "last"):
             return 1.0  # all processes have as many positions
         mine = (batch[1] != IGNORE).sum().float()
         all_of_them = mine.clone()
@@ -232,24 +231,21 @@ class SequenceTask(pl.LightningModule, ABC):
         """Logs the means and what follows from them."""
         told = self._end("val")
         if self.success.criteria and self.trainer.state.fn == "fit":
-            wrong = 0
-            if "wrong" in self.means:
-                n = self.trainer.strategy.reduce(self.means["wrong"].weight, reduce_op="sum")
-                wrong = round(told["wrong"] * float(n))
+            wrong = round(float(self.means["wrong"].total))
             self.success.validated(told[self.spec.metric.name], wrong, told.get("error", 0.0))
             self.trainer.should_stop |= self.success.complete
 
     def on_test_epoch_end(self) -> None:
         """Logs the means and what follows from them, and tells the main metric for each length."""
         self._end("test")
-        self.by_length = {length: float(mean.compute()) for length, mean in sorted(self.lengths.items())}
+        self.by_length = {length: mean.value for length, mean in sorted(self.means_at.of_all().items())}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """A checkpoint knows the metrics that it was chosen by, and what it cost to get there."""
         self._stop_clock()
         checkpoint["cost"] = {"positions_seen": self.positions_seen, "seconds": self.seconds}
         checkpoint["metrics"] = {name: float(value) for name, value in self.trainer.callback_metrics.items()}
-        checkpoint["carried"] = self._carried_by_all()
+        checkpoint["carried"] = of_all(map_state(Tensor.cpu, self.carried.get("train")))  # each along its own rows
         checkpoint["success"] = self.success.state_dict()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -260,27 +256,18 @@ class SequenceTask(pl.LightningModule, ABC):
             self.carried["train"] = checkpoint["carried"][self.trainer.global_rank]
             self.success.load_state_dict(checkpoint["success"])
 
-    def _carried_by_all(self) -> list[State]:
-        """What each process carries along its own rows of the text."""
-        mine = map_state(Tensor.cpu, self.carried.get("train"))
-        if self.trainer.world_size == 1:
-            return [mine]
-        everybodys: list[State] = [None] * self.trainer.world_size
-        distributed.all_gather_object(everybodys, mine)
-        return everybodys
-
     def _begin(self, split: str) -> None:
         self.carried.pop(split, None)
-        self.means, self.lengths = (
-            defaultdict(lambda: MeanMetric(nan_strategy=math.nan).to(self.device)) for _ in range(2)
-        )
+        self.means, self.means_at = Means(), Means()
 
     def _add(self, batch: Batch, split: str) -> None:
+        if not len(batch[0]):  # of a batch with fewer rows than processes
+            return
         measures = self.measure(batch, split)
-        for name, (mean, positions) in measures.items():
-            self.means[name].update(mean if positions else 0.0, positions)  # a process may have no row
-        if self.spec.by_length:
-            self.lengths[self._length(batch)].update(*measures[self.spec.metric.name])
+        for name, measured in measures.items():
+            self.means.add(name, *measured)
+        if self.spec.by_length and self.spec.metric.name in measures:
+            self.means_at.add(self._length(batch), *measures[self.spec.metric.name])
 
     def _length(self, batch: Batch) -> int:
         """The steps that are read before the answer is written."""
@@ -288,7 +275,8 @@ class SequenceTask(pl.LightningModule, ABC):
         return x.shape[1] - int((y[0] != IGNORE).sum()) * (self.spec.loss_at == "masked")
 
     def _end(self, split: str) -> dict[str, float]:
-        means = {name: float(mean.compute()) for name, mean in self.means.items()}
+        self.means = self.means.of_all()
+        means = {name: mean.value for name, mean in self.means.items()}
         told, name = {**means, **self.derive(means)}, self.spec.metric.name
         if name not in told:
             raise ConfigError(

@@ -19,7 +19,7 @@ class Translate(SequenceTask):
     """Cross-entropy with teacher forcing; judged by greedy translations that are given nothing but the source."""
 
     answers = (Tokens,)
-    positions = ("masked",)
+    positions = ("after",)
 
     def loss(self, batch: Batch, split: str) -> Tensor:
         """Nats per target symbol."""
