@@ -217,16 +217,26 @@ def compare(arguments: Sequence[str]) -> None:
     """Print what the runs in some folders came to."""
     parser = _parser("compare", "Means with 95 % t-intervals over seeds, beside what chance scores and what it cost.")
     parser.add_argument("paths", type=Path, nargs="+", help="run folders, or folders of them")
-    paths = parser.parse_args(arguments).paths
-    from seqlab.compare import answer, horizon, horizon_view, read, table
+    parser.add_argument(
+        "--where", action="append", default=[], metavar="KEY=VALUE", help="only runs that have one of these values"
+    )
+    parser.add_argument("--metric", metavar="NAME", help="compare by test/NAME, and not by the data's main metric")
+    for form, what in (("csv", "a line for each run"), ("markdown", "the tables"), ("json", "everything")):
+        parser.add_argument(f"--{form}", type=Path, metavar="FILE", help=f"write {what} to a file, too")
+    given = parser.parse_args(arguments)
+    from seqlab.compare import answer, export, horizon, horizon_view, read, select, table
 
-    records = read.read(paths)
+    records = select.where(read.read(given.paths), given.where)
     trials = [record for record in records if horizon.is_trial(record)]
     others = [record for record in records if not horizon.is_trial(record)]
-    if others:
-        table.show([answer.answer(section) for section in read.sections(others)])
+    answers = [answer.answer(section, given.metric) for section in read.sections(others)]
+    if answers:
+        table.show(answers)
     if trials:
         horizon_view.show(horizon.horizons(trials))
+    for form, write in export.FORMS.items():
+        if path := getattr(given, form):
+            export.save(path, write(answers))
 
 
 def horizon(arguments: Sequence[str]) -> None:

@@ -99,7 +99,7 @@ def _fitting(
         return 2 + max(cell_len(cell) for cell in (name, *(cells.get(name, "-") for cells in rows.values())))
 
     words = max((cell_len(word) for label in rows for word in label.split()), default=0)
-    room = width - max(LABEL, words) - sum(map(taken, needed))
+    room = width - 1 - max(LABEL, words) - sum(map(taken, needed))
     chosen = list(needed)
     for name in wanted:
         if any(name in cells for cells in rows.values()) and taken(name) <= room:
@@ -150,7 +150,7 @@ def _cells(answer: Answer, row: Row) -> dict[str, str]:
         return {"n": f"0 of {len(group.records)}"}
     costs = {"parameters": "parameters", "state": "state_size", "tokens/s": "tokens_per_second"}
     told = {
-        "place": place(answer.places.get(row.label)),
+        **({"place": place(answer.places.get(row.label))} if len(answer.places) > 1 else {}),
         "test": written(row.mean),
         "median": f"{row.median:.4g}",
         **{name: _solved(mean(group.solved_after(name)), len(ended)) for name in group.criteria},
