@@ -181,13 +181,12 @@ def sections(records: Iterable[Record]) -> list[Section]:
     for record in records:
         by_group[record.config["group"]].append(record)
     groups = [sorted(members, key=lambda record: record.seed) for members in by_group.values()]
-    facts: dict[str, str] = {}
-    for members in groups:
-        facts[_data(members[0])] = _facts(members) or facts.get(_data(members[0]), "")
+    known = {_data(members[0]): facts for members in groups if (facts := _facts(members))}
     alike: dict[tuple[str, str], list[list[Record]]] = defaultdict(list)
     for members in sorted(groups, key=lambda members: _names(members[0])):
         name, _ = _names(members[0])
-        alike[name, facts[_data(members[0])] or _data(members[0])].append(members)
+        of_its_data = known.get(_data(members[0]), _data(members[0]))  # where nothing of the group has finished
+        alike[name, _facts(members) or of_its_data].append(members)
     titles = _titles([(name, of[0][0].config) for (name, _), of in alike.items()])
     return [_section(title, of) for title, of in zip(titles, alike.values(), strict=True)]
 

@@ -20,8 +20,8 @@ from seqlab.terminal import WIDTH, Terminal
 RANGES = 4
 """Into how many parts the lengths of test sequences are put together."""
 
-LABEL = 13
-"""How wide the names of experiments are at least."""
+LABEL, LONG = 13, 24
+"""How wide the names of experiments are at least, and from where on they may go on in a second line for numbers."""
 
 FLOOR = "best"
 """The name of the reference that no predictor can beat."""
@@ -70,7 +70,7 @@ def _table(answer: Answer, width: int) -> Table:
     rows = {row.label: _cells(answer, row) for row in answer.rows}
     needed = ["test", *criteria, "n"]
     wanted = ["place", "parameters", "seconds", "median", "validation", "state", "tokens/s", "memory"]
-    chosen = _fitting(needed, wanted, rows, width)
+    chosen = _fitting(needed, wanted, list(rows.values()), width - _named(list(rows)))
     columns = [
         name for name in ("place", "test", *criteria, "median", "n", *wanted[1:3], *wanted[4:]) if name in chosen
     ]
@@ -90,20 +90,25 @@ def _table(answer: Answer, width: int) -> Table:
     return table
 
 
-def _fitting(
-    needed: Sequence[str], wanted: Sequence[str], rows: Mapping[str, Mapping[str, str]], width: int
-) -> list[str]:
+def _named(names: Sequence[str]) -> int:
+    """How much room names take."""
+    word = max(cell_len(word) for name in names for word in name.split())
+    return 1 + max(LABEL, word, min(LONG, max(map(cell_len, names))))
+
+
+def _fitting(needed: Sequence[str], wanted: Sequence[str], rows: Sequence[Mapping[str, str]], room: int) -> list[str]:
     """What is needed, and of what is wanted as much as there is room for, the first first."""
 
     def taken(name: str) -> int:
-        return 2 + max(cell_len(cell) for cell in (name, *(cells.get(name, "-") for cells in rows.values())))
+        return 2 + max(cell_len(cell) for cell in (name, *(cells.get(name, "-") for cells in rows)))
 
-    words = max((cell_len(word) for label in rows for word in label.split()), default=0)
-    room = width - 1 - max(LABEL, words) - sum(map(taken, needed))
+    room -= sum(map(taken, needed))
     chosen = list(needed)
     for name in wanted:
-        if any(name in cells for cells in rows.values()) and taken(name) <= room:
+        if any(name in cells for cells in rows):
             room -= taken(name)
+            if room < 0:
+                break
             chosen.append(name)
     return chosen
 
