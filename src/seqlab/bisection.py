@@ -18,10 +18,10 @@ from seqlab import rehearsal
 from seqlab.compare import horizon, horizon_view
 from seqlab.compare.horizon import LAG, Reach
 from seqlab.compare.read import Record
-from seqlab.config import Range
 from seqlab.engines.base import Engine
 from seqlab.errors import ConfigError, SweepFailed
 from seqlab.figures import page
+from seqlab.ranges import Range
 from seqlab.runs import Run
 from seqlab.sweep import common_exit_code, make_all
 
