@@ -87,7 +87,7 @@ class Plan:
         """
         chosen = {
             "seed": "seeds are given by seeds=5, or seeds=[1,2,3]",
-            f"data.{LAG}": "the lag is what is searched, between shortest=10 and longest=1000",
+            f"data.{LAG}": f"the lag is what is searched, from shortest={self.shortest} to longest={self.longest}",
             "callbacks": f"the search takes {CALLBACKS}; their values may be set, as callbacks.NAME.KEY=VALUE",
         }
         for word in words:
