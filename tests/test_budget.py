@@ -29,7 +29,7 @@ MODELS = {
     "adding": ADDING,
     "copy": partial(SequenceModel, spec=DataSpec(Tokens(10), Tokens(10), "masked", LOSS), skip=True),
     "text": partial(SequenceModel, spec=DataSpec(Tokens(65), Tokens(65), "every", LOSS), embedding_size=16),
-    "translation": partial(EncoderDecoder, spec=DataSpec(Tokens(30), Tokens(12), "masked", LOSS), attention=True),
+    "translation": partial(EncoderDecoder, spec=DataSpec(Tokens(30), Tokens(12), "after", LOSS), attention=True),
 }
 VARIANTS = {"attention": {"heads": 3, "window": 4}, "lstm_1997": {"cells_per_block": 5}, "lstm": {"num_layers": 2}}
 """Options under which not every size can be, or more than one layer must be paid for."""

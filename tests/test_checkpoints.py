@@ -204,7 +204,8 @@ def test_a_killed_process_is_not_needed_for_its_rows(tmp_path: Path) -> None:
     earned = (folder / "metrics.csv").read_text().splitlines()[1:15]
     subprocess.run(command, cwd=tmp_path, check=True, stdout=subprocess.DEVNULL)
     lines = (folder / "metrics.csv").read_text().splitlines()
-    steps = [line.split(",")[1] for line in lines[1:] if line.split(",")[2]]
+    loss = lines[0].split(",").index("train/loss")
+    steps = [line.split(",")[1] for line in lines[1:] if line.split(",")[loss]]
     assert [line.split(",")[:3] for line in lines[1:15]] == [line.split(",")[:3] for line in earned]
     assert steps == sorted(set(steps), key=int)
     assert len(steps) == 600

@@ -18,10 +18,10 @@ from seqlab import rehearsal
 from seqlab.compare import horizon, horizon_view
 from seqlab.compare.horizon import LAG, Reach
 from seqlab.compare.read import Record
-from seqlab.config import Range
 from seqlab.engines.base import Engine
 from seqlab.errors import ConfigError, SweepFailed
 from seqlab.figures import page
+from seqlab.ranges import Range
 from seqlab.runs import Run
 from seqlab.sweep import common_exit_code, make_all
 
@@ -87,7 +87,7 @@ class Plan:
         """
         chosen = {
             "seed": "seeds are given by seeds=5, or seeds=[1,2,3]",
-            f"data.{LAG}": "the lag is what is searched, between shortest=10 and longest=1000",
+            f"data.{LAG}": f"the lag is what is searched, from shortest={self.shortest} to longest={self.longest}",
             "callbacks": f"the search takes {CALLBACKS}; their values may be set, as callbacks.NAME.KEY=VALUE",
         }
         for word in words:

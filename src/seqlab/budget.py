@@ -14,8 +14,8 @@ import torch
 from torch import nn
 
 from seqlab.cells.base import INPUT_SIZE, MakeCell, state_size
-from seqlab.config import RANGES
 from seqlab.errors import ConfigError
+from seqlab.ranges import RANGES
 
 SMALLEST = 256
 """Below this a cell's smallest size is looked for."""

@@ -39,18 +39,21 @@ command is the same run.
 
 HORIZON = """seqlab horizon: how far back each cell remembers.
 
-  seqlab horizon data=copy cell=rnn,lstm seeds=5      for each cell and seed the longest lag that is solved
-  seqlab horizon FOLDER ... [--html FILE]             what the runs in some folders tell of it, drawn in horizon.html
+  seqlab horizon data=copy cell=rnn,lstm seeds=5    the longest lag each solves
+  seqlab horizon FOLDER ... [--html FILE]           what some runs tell of it
 
-The lag is data.length: doubled from the shortest until it is not solved, then bisected. A trial is a run like any other
-with the training that the command gives it, and ends when it has solved its task. The same command goes on.
+The lag is data.length: doubled from the shortest until it is not solved, then
+bisected, for each cell and seed. A trial is a run like any other, with the
+training that the command gives it, and ends when it has solved its task. It is
+drawn in horizon.html. The same command goes on.
 
   seeds=5           how many, from 1 on; or seeds=[1,2,3]
   shortest=10       the lag that is tried first
   longest=1000      the lag beyond which nothing is tried
-  precision=1.2     the ratio of a lag solved to one that is not, at which the search ends
+  precision=1.2     the ratio of a lag solved to one not, at which it ends
 
-Everything else is as for seqlab train -m: options and values, several of them for a horizon each, and --dry-run.
+Everything else is as for seqlab train -m: options and values, several of them
+for a horizon each, and --dry-run.
 """
 
 LIMITS = ("seeds", "shortest", "longest", "precision")
@@ -248,7 +251,7 @@ def horizon(arguments: Sequence[str]) -> None:
         words = [f"hydra.sweeper.{word}" if word.partition("=")[0] in LIMITS else word for word in arguments]
         train(["-m", "hydra/sweeper=horizon", *words], program="seqlab horizon")
         return
-    parser = _parser("horizon", HORIZON)
+    parser = _parser("horizon", "The horizons that the runs in some folders tell of.")
     parser.add_argument("paths", type=Path, nargs="+")
     parser.add_argument("--html", type=Path, default=Path("horizon.html"))
     given = parser.parse_args(arguments)

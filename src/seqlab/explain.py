@@ -13,7 +13,7 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from seqlab import plugins
-from seqlab.config import CONFIG_NAME, is_choice
+from seqlab.config import CONFIG_NAME
 from seqlab.errors import ConfigError, InputError, suggestion
 
 
@@ -70,7 +70,7 @@ def _unknown_key(key: str, arguments: Sequence[str]) -> ConfigError:
     """Names the closest known key, and what its parent holds."""
     from hydra import compose, initialize_config_dir
 
-    choices = [argument for argument in arguments if is_choice(argument.partition("=")[0])]
+    choices = [argument for argument in arguments if plugins.is_choice(argument.partition("=")[0])]
     try:
         with initialize_config_dir(str(plugins.conf_dir()), version_base="1.3"):
             given = _dir_argument(arguments)

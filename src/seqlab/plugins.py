@@ -130,6 +130,11 @@ def options(group: str, config_dir: Path | None = None) -> dict[str, Option]:
     return dict(sorted(found.items()))
 
 
+def is_choice(key: str) -> bool:
+    """Whether an override's key chooses an option, and does not set a value."""
+    return key.partition("@")[0] in GROUPS or key.startswith("hydra/")
+
+
 def listed(options: Mapping[str, Option]) -> str:
     """The options as a message names them; those in folders by their folder alone."""
     names = (f"{name.partition('/')[0]}/…" if "/" in name else str(option) for name, option in options.items())

@@ -216,7 +216,7 @@ def test_lags_go_on_through_the_encoder(attention: bool) -> None:
     To attend to the source is a way back of its own, by which far more arrives at the first symbols.
     """
     torch.manual_seed(0)
-    spec = DataSpec(Tokens(7), Tokens(6), "masked", Metric("exact_match", "max", ""))
+    spec = DataSpec(Tokens(7), Tokens(6), "after", Metric("exact_match", "max", ""))
     model = EncoderDecoder(spec, partial(VanillaRNN, hidden_size=H), attention=attention).double()
     source, target = torch.randint(1, 7, (B, 9)), torch.randint(1, 6, (B, 8))
     target[:, 5:] = IGNORE

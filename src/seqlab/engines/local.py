@@ -19,10 +19,10 @@ from pathlib import Path
 from typing import Any
 
 from seqlab import job
-from seqlab.config import Range
 from seqlab.engines.base import TICK, Ending, Engine
 from seqlab.errors import ConfigError
 from seqlab.ledger import NAMES
+from seqlab.ranges import Range
 from seqlab.runs import Run
 
 WORKERS = Range(int, 1, optional=True)

@@ -22,11 +22,11 @@ from pathlib import Path
 from textwrap import shorten
 from typing import Any
 
-from seqlab.config import Range
 from seqlab.engines.base import TICK, Ending, Engine
 from seqlab.engines.local import Local, cores
 from seqlab.errors import ConfigError
 from seqlab.ledger import is_leased
+from seqlab.ranges import Range
 from seqlab.runs import Run
 
 log = logging.getLogger(__name__)

@@ -27,10 +27,10 @@ from optuna.trial import FrozenTrial, TrialState
 
 from seqlab import rehearsal
 from seqlab.compare.statistics import mean, written
-from seqlab.config import Range
 from seqlab.engines.base import Engine
 from seqlab.errors import ConfigError, Diverged, SweepFailed, suggestion
 from seqlab.ledger import Status, status
+from seqlab.ranges import Range
 from seqlab.runs import Run
 from seqlab.search.space import Dimension, grid
 from seqlab.search.storage import Goal, Storage
