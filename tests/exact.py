@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -13,6 +14,7 @@ from seqlab.callbacks.checkpoints import ExactResume
 from seqlab.checkpoints import BEST, LAST, read
 from seqlab.config import composed
 from seqlab.experiment import make
+from seqlab.ledger import NAMES, ROWS
 from seqlab.runs import Run
 
 TINY = [
@@ -88,14 +90,11 @@ def run_of(root: Path, *overrides: str) -> Run:
     return composed([*TINY, *words, f"runs_dir={root}"])
 
 
-ROWS = ("metrics.csv", "samples.jsonl", "gradients.jsonl")
-"""The files that a run appends to."""
-
-
 def state_of(checkpoint: Path) -> dict[str, Any]:
     """All that a checkpoint holds but the time that it took."""
     loaded = read(checkpoint)
     del loaded["cost"]["seconds"]
+    loaded["metrics"].pop("train/seconds", None)
     return loaded
 
 
@@ -103,13 +102,21 @@ def result_of(run: Run) -> dict[str, Any]:
     """What a run left that must not depend on how often it was stopped."""
     summary = run.status.summary
     facts = {key: summary[key] for key in ("status", "best", "test", "steps", "epochs", "fingerprint")}
-    files = {name: (run.folder / name).read_text() for name in ROWS if (run.folder / name).exists()}
+    files = {name: _timeless(run.folder / name) for rows in ROWS if (run.folder / (name := NAMES[rows])).exists()}
     return {
         **facts,
         **files,
         "last": state_of(run.folder / "checkpoints" / LAST),
         "best_state": state_of(run.folder / "checkpoints" / BEST),
     }
+
+
+def _timeless(file: Path) -> Any:
+    """What a file of rows says, but for the time that it took."""
+    if file.suffix != ".csv":
+        return file.read_text()
+    with file.open(newline="") as rows:
+        return [{name: row[name] for name in row if name != "train/seconds"} for row in csv.DictReader(rows)]
 
 
 def differences(one: Any, two: Any, where: str = "") -> Iterator[str]:
@@ -149,10 +156,10 @@ def make_keeping(run: Run, monkeypatch: Any) -> list[tuple[int, Path]]:
 
 def killed_late(copy: Path, run: Run) -> None:
     """Let a copy have the rows of the whole run, as if its process had been killed long after its checkpoint."""
-    for name in ROWS:
+    for name in (NAMES[rows] for rows in ROWS):
         if (run.folder / name).exists():
             shutil.copyfile(run.folder / name, copy / name)
-    with (copy / ROWS[0]).open("a") as file:
+    with (copy / NAMES["metrics"]).open("a") as file:
         file.write("2,1")  # the last of them cut short
 
 

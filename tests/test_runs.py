@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import errno
 import json
 import signal
@@ -74,6 +75,7 @@ def test_a_run_folder_holds_the_facts(train: Command, tmp_path: Path) -> None:
     assert {"val/loss", "val/exact_match"} <= set(summary["best"])
     for fact in ("parameters", "state_size", "seconds", "tokens_per_second", "fingerprint", "references", "steps"):
         assert summary[fact], fact
+    assert 1e7 < summary["peak_memory"] < 1e11
     assert summary["environment"]["threads"] == 1
     assert summary["environment"]["torch"] == torch.__version__
 
@@ -169,7 +171,7 @@ def test_an_interrupted_run_goes_on_from_its_last_checkpoint(
 
 
 def test_the_cost_of_a_run_counts_what_came_before_an_interruption(train: Command, tmp_path: Path) -> None:
-    """Seconds and positions are in the checkpoint."""
+    """Seconds and positions are in the checkpoint, and stand beside each validation; the test set was read again."""
     train()
     folder = only_run(tmp_path)
     first = json.loads((folder / "summary.json").read_text())
@@ -178,6 +180,23 @@ def test_the_cost_of_a_run_counts_what_came_before_an_interruption(train: Comman
     again = json.loads((folder / "summary.json").read_text())
     assert again["seconds"] >= 0.5 * first["seconds"]
     assert again["test"] == first["test"]
+    assert (first["test_reads"], again["test_reads"]) == (1, 2)
+
+
+def test_what_it_took_stands_beside_each_validation(train: Command, tmp_path: Path) -> None:
+    """Tokens are those of the batches until then; seconds grow."""
+    train(
+        "data=adding",
+        "data.length=7",
+        "data.batch_size=10",
+        tiny=[*TINY, "trainer.limit_train_batches=3", "trainer.max_epochs=2"],
+    )
+    with (only_run(tmp_path) / "metrics.csv").open() as file:
+        rows = [row for row in csv.DictReader(file) if row["val/mse"]]
+    steps = [int(row["step"]) + 1 for row in rows]
+    assert [float(row["train/tokens"]) for row in rows] == [70.0 * step for step in steps]
+    seconds = [float(row["train/seconds"]) for row in rows]
+    assert 0 < seconds[0] < seconds[-1]
 
 
 def test_a_run_that_diverges_says_so(train: Command, tmp_path: Path) -> None:

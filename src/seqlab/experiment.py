@@ -167,6 +167,7 @@ def _train(run: Run, built: Built, stop: Stop) -> Mapping[str, Any]:
         best = _fit(trainer, task, data, last)
         files.settle()
         validated = _validated(best) if best else _plain(trainer.callback_metrics)
+        test_reads = run.reads_test() if processes.leads() else 0
         tested = trainer.test(task, datamodule=data, ckpt_path=best, weights_only=True, verbose=False)[0]
         best_metrics = {name: value for name, value in validated.items() if name.startswith("val/")}
         summary = {
@@ -177,6 +178,7 @@ def _train(run: Run, built: Built, stop: Stop) -> Mapping[str, Any]:
             "state_size": built.state_size,
             "best": best_metrics,
             "test": tested,
+            "test_reads": test_reads,
             **({"by_length": task.by_length} if data.spec.by_length else {}),
             **({"solved": task.success.solved} if task.success.criteria else {}),
             "sequences": task.success.sequences,
@@ -184,6 +186,7 @@ def _train(run: Run, built: Built, stop: Stop) -> Mapping[str, Any]:
             "epochs": trainer.current_epoch,
             "seconds": round(task.seconds, 3),
             "tokens_per_second": round(task.positions_seen / task.seconds, 1),
+            "peak_memory": facts.peak_memory(run),
             "wandb": tracking.tell_best(loggers, best_metrics),
         }
     if processes.leads():

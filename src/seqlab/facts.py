@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 import platform
+import resource
 import subprocess
+import sys
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -50,15 +52,25 @@ def of_run(run: Run, data: SequenceData) -> dict[str, Any]:
 
 def numerics(run: Run) -> dict[str, Any]:
     """What the last bits of a result depend on beside the configuration: library, instructions, threads, processes."""
-    accelerator = run.config["trainer"]["accelerator"]
-    on_gpu = accelerator != "cpu" and torch.cuda.is_available()
     return {
         "torch": str(torch.__version__),
         "instructions": torch.backends.cpu.get_cpu_capability(),
         "threads": torch.get_num_threads(),
         "processes": run.processes,
-        "device": torch.cuda.get_device_name() if on_gpu else "cpu",
+        "device": torch.cuda.get_device_name() if _on_gpu(run) else "cpu",
     }
+
+
+def peak_memory(run: Run) -> int:
+    """The most octets that this process held at once: of tensors on a GPU, else of anything, PyTorch itself too."""
+    if _on_gpu(run):
+        return torch.cuda.max_memory_allocated()
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else 1024 * peak
+
+
+def _on_gpu(run: Run) -> bool:
+    return run.config["trainer"]["accelerator"] != "cpu" and torch.cuda.is_available()
 
 
 def origin(run: Run, data: SequenceData) -> dict[str, Any]:

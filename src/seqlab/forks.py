@@ -12,6 +12,7 @@ from typing import Any
 from seqlab import checkpoints
 from seqlab.errors import ConfigError
 from seqlab.identity import group_of, what_counts
+from seqlab.ledger import NAMES, ROWS
 from seqlab.runs import Run
 
 CHOICES = ("data", "cell", "model", "task", "optimizer")
@@ -45,7 +46,7 @@ def fork(parent: Run, other: Run) -> Run:
         raise ConfigError(f"{parent.folder}: has no checkpoint to go on from. Make a run with 'seqlab train'.")
     child.prepare()
     kept.mkdir(exist_ok=True)
-    for name in ("metrics.csv", "samples.jsonl", "gradients.jsonl", f"checkpoints/{checkpoints.BEST}"):
+    for name in (*(NAMES[rows] for rows in ROWS), f"checkpoints/{checkpoints.BEST}"):
         if (parent.folder / name).exists():
             shutil.copyfile(parent.folder / name, child.folder / name)
     afresh = any(parent.config[group] != other.config[group] for group in ("optimizer", "scheduler"))

@@ -25,9 +25,15 @@ NAMES = {
     "summary": "summary.json",
     "progress": "progress.json",
     "log": "log.txt",
+    "metrics": "metrics.csv",
+    "samples": "samples.jsonl",
+    "gradients": "gradients.jsonl",
+    "tests": "tests.jsonl",
     "lock": ".lock",
 }
 """What lies in a run folder."""
+ROWS = ("metrics", "samples", "gradients")
+"""Of which a run writes more as it goes."""
 
 State = Literal["finished", "running", "failed", "diverged", "interrupted", "preempted", "missing"]
 STATES: tuple[State, ...] = get_args(State)

@@ -9,13 +9,14 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import yaml
 from filelock import Timeout
 
-from seqlab import durable
+from seqlab import durable, lines
 from seqlab.errors import Busy, OutputError
 from seqlab.identity import digest
 from seqlab.ledger import NAMES, Status, lock_of, status
@@ -154,6 +155,12 @@ class Run:
     def report(self, progress: Mapping[str, Any]) -> None:
         """Say how far the run has come, for whoever looks at it. Only under the lease."""
         durable.write(self.folder / NAMES["progress"], json.dumps(progress) + "\n")
+
+    def reads_test(self) -> int:
+        """Record that the test set is read now, and return how often it has been. Only under the lease."""
+        told = self.folder / NAMES["tests"]
+        lines.append(told, [{"began": datetime.now(UTC).isoformat(timespec="seconds")}])
+        return len(lines.read(told))
 
     def conclude(self, summary: Mapping[str, Any]) -> None:
         """Write ``summary.json``, the last thing that a run does. Only under the lease."""

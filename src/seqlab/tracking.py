@@ -24,6 +24,7 @@ from pytorch_lightning.utilities import rank_zero_only
 
 from seqlab import durable
 from seqlab.errors import SeqlabError
+from seqlab.ledger import NAMES
 from seqlab.runs import Run
 
 log = logging.getLogger(__name__)
@@ -45,7 +46,7 @@ def loggers(entries: Mapping[str, Any] | None, run: Run, reached: int) -> Iterat
         yield []
         return
     with ExitStack() as stack:
-        metrics = MetricsFile(run.folder / "metrics.csv", reached)
+        metrics = MetricsFile(run.folder / NAMES["metrics"], reached)
         made: list[Logger] = [metrics]
         for entry in entries.values():
             tracker = instantiate(entry)

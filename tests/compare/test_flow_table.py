@@ -63,7 +63,7 @@ def test_horizons_beyond_the_longest_lag_are_told_as_such(seqlab: Command, train
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["runs"], "none of these runs has a gradients.jsonl. It is written where callbacks.gradients is on."),
+        (["runs"], "none of these runs has a gradients.jsonl. It comes from callbacks.gradients."),
         (["nowhere"], "nowhere: no such folder."),
     ],
 )

@@ -15,6 +15,7 @@ from torch.nn.utils import get_total_norm
 from seqlab import lines
 from seqlab.errors import SeqlabError
 from seqlab.figures.flow import Curves, draw
+from seqlab.ledger import NAMES
 from seqlab.models.flow import Flow, horizon, measure
 
 log = logging.getLogger(__name__)
@@ -47,7 +48,7 @@ class GradientFlow(pl.Callback):
     def __init__(self, folder: str | Path, cell: str, state_size: int, reached: int = 0, every: int = 5):
         if every < 1:
             raise ValueError(f"every must be at least 1, got {every}")
-        self.file, self.cell, self.state_size = Path(folder) / "gradients.jsonl", cell, state_size
+        self.file, self.cell, self.state_size = Path(folder) / NAMES["gradients"], cell, state_size
         self.reached, self.every, self.validations = reached, every, 0
         self.lines: list[dict[str, Any]] = []
         self.measurable, self.telling = True, False

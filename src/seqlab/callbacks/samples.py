@@ -8,6 +8,7 @@ from typing import Any
 import pytorch_lightning as pl
 
 from seqlab import lines
+from seqlab.ledger import NAMES
 
 
 class Samples(pl.Callback):
@@ -19,7 +20,7 @@ class Samples(pl.Callback):
     """
 
     def __init__(self, folder: str | Path, reached: int = 0):
-        self.file, self.reached = Path(folder) / "samples.jsonl", reached
+        self.file, self.reached = Path(folder) / NAMES["samples"], reached
 
     def on_fit_start(self, trainer: Any, pl_module: Any) -> None:
         """Takes away what is made again."""

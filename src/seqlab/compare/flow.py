@@ -15,9 +15,8 @@ from seqlab.compare.statistics import mean, written
 from seqlab.errors import OutputError
 from seqlab.figures.flow import Curves, Line, draw
 from seqlab.figures.page import page
+from seqlab.ledger import NAMES
 from seqlab.terminal import Terminal
-
-FILE = "gradients.jsonl"
 
 LEGEND = """Horizon: the lag from which on the flow of the last answer's error stays below
 1 % of that at lag 0; mean over n seeds ± half its 95 % t-interval. Radius: the
@@ -42,12 +41,12 @@ def flows(sections: Sequence[Section]) -> dict[str, list[Curves]]:
             if measured := _measured(group):
                 found.setdefault(section.data, []).append(measured)
     if not found:
-        raise OutputError(f"none of these runs has a {FILE}. It is written where callbacks.gradients is on.")
+        raise OutputError(f"none of these runs has a {NAMES['gradients']}. It comes from callbacks.gradients.")
     return found
 
 
 def _measured(group: Group) -> Curves | None:
-    seeds = [told for record in group.records if (told := lines.read(record.run.folder / FILE))]
+    seeds = [told for record in group.records if (told := lines.read(record.run.folder / NAMES["gradients"]))]
     return Curves(group.label, group.cell, [told[0] for told in seeds], [told[-1] for told in seeds]) if seeds else None
 
 

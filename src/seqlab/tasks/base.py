@@ -228,9 +228,13 @@ class SequenceTask(pl.LightningModule, ABC):
         self._begin("test")
 
     def on_validation_epoch_end(self) -> None:
-        """Logs the means and what follows from them."""
+        """Logs the means and what follows from them and, while training, what it took to get there."""
         told = self._end("val")
-        if self.success.criteria and self.trainer.state.fn == "fit":
+        if self.trainer.state.fn != "fit" or self.trainer.sanity_checking:
+            return
+        self._stop_clock()
+        self.log_dict({"train/tokens": float(self.positions_seen), "train/seconds": self.seconds}, sync_dist=True)
+        if self.success.criteria:
             wrong = round(float(self.means["wrong"].total))
             self.success.validated(told[self.spec.metric.name], wrong, told.get("error", 0.0))
             self.trainer.should_stop |= self.success.complete
