@@ -226,20 +226,28 @@ def compare(arguments: Sequence[str]) -> None:
     parser.add_argument("--metric", metavar="NAME", help="compare by test/NAME, and not by the data's main metric")
     for form, what in (("csv", "a line for each run"), ("markdown", "the tables"), ("json", "everything")):
         parser.add_argument(f"--{form}", type=Path, metavar="FILE", help=f"write {what} to a file, too")
+    parser.add_argument("--threshold", type=float, metavar="X", help="time runs by when validation is at X")
+    parser.add_argument("--html", type=Path, metavar="FILE", help="draw the report, one file that opens offline")
     given = parser.parse_args(arguments)
     from seqlab.compare import answer, export, horizon, horizon_view, read, select, table
 
     records = select.where(read.read(given.paths), given.where)
     trials = [record for record in records if horizon.is_trial(record)]
     others = [record for record in records if not horizon.is_trial(record)]
-    answers = [answer.answer(section, given.metric) for section in read.sections(others)]
+    answers = [answer.answer(section, given.metric, given.threshold) for section in read.sections(others)]
     if answers:
         table.show(answers)
-    if trials:
-        horizon_view.show(horizon.horizons(trials))
+    horizons = horizon.horizons(trials)
+    if horizons:
+        horizon_view.show(horizons)
     for form, write in export.FORMS.items():
         if path := getattr(given, form):
             export.save(path, write(answers))
+    if given.html:
+        from seqlab.compare.report import report
+        from seqlab.figures import page
+
+        page.write(given.html, report(answers, horizons))
 
 
 def horizon(arguments: Sequence[str]) -> None:

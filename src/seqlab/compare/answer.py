@@ -9,10 +9,15 @@ from functools import cached_property
 from statistics import median
 from typing import Any
 
-from seqlab.compare.across import normalised
+from seqlab.compare.across import Scores, interquartile_mean, normalised
+from seqlab.compare.curves import Curve, Reach, curve, reach
 from seqlab.compare.pairs import Pair, pairs, ranks
 from seqlab.compare.read import Group, Section
 from seqlab.compare.statistics import Mean, mean
+from seqlab.spec import threshold
+
+FLOOR = "best"
+"""The name of the reference that no predictor can beat."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +53,17 @@ class Row:
         """Over its seeds; NaN without any."""
         return median(self.scores.values()) if self.scores else math.nan
 
+    @cached_property
+    def curves(self) -> list[Curve]:
+        """How the metric went on the validation set, for each run that was validated, finished or not."""
+        found = [curve(record, self.metric) for record in self.group.records]
+        return [each for each in found if each.values]
+
+    def reach(self, threshold: float, sign: int, axis: str) -> Reach:
+        """When its finished runs first reached a threshold on the validation set."""
+        ended = {record.seed for record in self.group.finished}
+        return reach([each for each in self.curves if each.seed in ended], threshold, sign, axis)
+
     def cost(self, name: str) -> Mean:
         """What its runs took of something that the summary tells, such as ``seconds``."""
         told = [record.summary.get(name) for record in self.group.finished]
@@ -63,12 +79,14 @@ class Answer:
         metric: by which measure; the main one unless another is asked for.
         goal: ``min`` or ``max``.
         unit: of the measure.
+        asked: the threshold that a person asked for.
     """
 
     section: Section
     metric: str
     goal: str
     unit: str
+    asked: float | None = None
 
     @property
     def sign(self) -> int:
@@ -96,6 +114,20 @@ class Answer:
         """What predictors score that need no training, where this is the measure that they are known for."""
         main = self.section.measure
         return self.section.references if main and main["name"] == self.metric else {}
+
+    @property
+    def strongest(self) -> str | None:
+        """The best of the references that need no training and that a model can beat."""
+        naive = [name for name in self.references if name != FLOOR]
+        return min(naive, key=lambda name: self.sign * self.references[name], default=None)
+
+    @property
+    def threshold(self) -> float | None:
+        """What runs are timed by: what was asked for, or where the task is solved, or the strongest reference."""
+        if self.asked is not None:
+            return self.asked
+        solved = threshold(self.references)
+        return self.references[self.strongest] if solved is None and self.strongest else solved
 
     @property
     def title(self) -> str:
@@ -126,12 +158,12 @@ class Answer:
         return [told, *_open(of_the_first if rest else self.pairs)]
 
 
-def answer(section: Section, metric: str | None = None) -> Answer:
-    """The comparison of a section by its main metric, or by another."""
+def answer(section: Section, metric: str | None = None, asked: float | None = None) -> Answer:
+    """The comparison of a section by its main metric or another, with the threshold that was asked for."""
     main: Mapping[str, Any] = section.measure or {"name": "score", "goal": "min", "unit": ""}
     if metric in (None, main["name"]):
-        return Answer(section, main["name"], main["goal"], main["unit"])
-    return Answer(section, str(metric), "max" if metric in LARGER_IS_BETTER else "min", "")
+        return Answer(section, main["name"], main["goal"], main["unit"], asked)
+    return Answer(section, str(metric), "max" if metric in LARGER_IS_BETTER else "min", "", asked)
 
 
 def across(answers: Sequence[Answer]) -> dict[str, list[list[float]]]:
@@ -158,6 +190,28 @@ def across(answers: Sequence[Answer]) -> dict[str, list[list[float]]]:
 
 LARGER_IS_BETTER = ("accuracy", "exact_match", "direction")
 """Measures of which more is better, beside those that some data are known for."""
+
+
+def test_reads(answers: Sequence[Answer]) -> tuple[int, int]:
+    """How often a test set was read, and for how many runs."""
+    told = [record.summary.get("test_reads", 1) for each in answers for record in each.section.finished]
+    return sum(told), len(told)
+
+
+def across_words(shared: Mapping[str, Scores]) -> list[str]:
+    """What experiments are worth on all tasks together, in a sentence or two."""
+    means = {label: interquartile_mean(scores) for label, scores in shared.items()}
+    first, *others = sorted(means, key=lambda label: -means[label].value)
+    best, tasks = means[first], len(shared[first])
+    told = [f"Over {tasks} tasks {first} scores {best.value:.3f} of 1 ({best.low:.3f} to {best.high:.3f})."]
+    beaten = [label for label in others if means[label].high < best.low]
+    rest = [label for label in others if label not in beaten]
+    words = [
+        f"{words} {_listed(names)}"
+        for words, names in (("above that of", beaten), ("not above that of", rest))
+        if names
+    ]
+    return [*told, f"Its interval lies {', and '.join(words)}."] if others else told
 
 
 def _open(compared: Sequence[Pair]) -> list[str]:

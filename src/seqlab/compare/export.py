@@ -14,9 +14,8 @@ from typing import Any
 from seqlab import durable
 from seqlab.compare.across import interquartile_mean
 from seqlab.compare.answer import Answer, across
+from seqlab.compare.columns import columns, lines
 from seqlab.compare.read import Record
-from seqlab.compare.statistics import written
-from seqlab.compare.table import place
 from seqlab.errors import OutputError
 
 COSTS = ("hidden_size", "parameters", "state_size", "seconds", "tokens_per_second", "peak_memory", "steps", "sequences")
@@ -40,28 +39,18 @@ def as_csv(answers: Sequence[Answer]) -> str:
 
 
 def as_markdown(answers: Sequence[Answer]) -> str:
-    """A table for each comparison, its references, and its words."""
-    parts = []
-    for each in answers:
-        lines = [
-            f"## {each.title}",
-            "",
-            "| | place | test | median | n | parameters | seconds |",
-            "|---|---|---|---|---|---|---|",
-        ]
-        for row in each.rows:
-            n = len(row.scores)
-            told = [
-                place(each.places.get(row.label)),
-                written(row.mean),
-                f"{row.median:.4g}" if n else "",
-                f"{n} of {len(row.group.records)}" if row.group.unfinished else str(n),
-                *(f"{row.cost(name).value:,.0f}" if n else "" for name in ("parameters", "seconds")),
-            ]
-            lines.append(f"| {row.label} | {' | '.join(told)} |")
-        lines += [f"| *{name.replace('_', ' ')}* | | {value:.4g} | | | | |" for name, value in each.references.items()]
-        parts.append("\n".join([*lines, "", *each.words]))
-    return "\n\n".join(parts) + "\n"
+    """A table for each comparison, with its references, and its words."""
+    return "\n\n".join("\n".join([f"## {each.title}", "", *_table(each), "", *each.words]) for each in answers) + "\n"
+
+
+def _table(answer: Answer) -> list[str]:
+    told = lines(answer)
+    names = [name for name in columns(answer) if any(name in line.cells for line in told)]
+    rows = [["cell", *names], ["---", *("---:" for _ in names)]]
+    for line in told:
+        label = line.label if line.kind == "runs" else f"*{line.label}*"
+        rows.append([label.replace(" **", "\\**"), *(line.cells.get(name, "") for name in names)])
+    return [f"| {' | '.join(row)} |" for row in rows]
 
 
 def as_json(answers: Sequence[Answer]) -> str:

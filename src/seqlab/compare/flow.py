@@ -38,14 +38,15 @@ def flows(sections: Sequence[Section]) -> dict[str, list[Curves]]:
     found: dict[str, list[Curves]] = {}
     for section in sections:
         for group in section.groups:
-            if measured := _measured(group):
-                found.setdefault(section.data, []).append(measured)
+            if told := measured(group):
+                found.setdefault(section.data, []).append(told)
     if not found:
         raise OutputError(f"none of these runs has a {NAMES['gradients']}. It comes from callbacks.gradients.")
     return found
 
 
-def _measured(group: Group) -> Curves | None:
+def measured(group: Group) -> Curves | None:
+    """What was measured on the runs of an experiment; ``None`` where nothing was."""
     seeds = [told for record in group.records if (told := lines.read(record.run.folder / NAMES["gradients"]))]
     return Curves(group.label, group.cell, [told[0] for told in seeds], [told[-1] for told in seeds]) if seeds else None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import groupby
+from typing import TYPE_CHECKING
 
 from rich.table import Table
 
@@ -13,6 +14,11 @@ from seqlab.figures.horizon import Points, draw
 from seqlab.figures.page import page
 from seqlab.spec import LEFT
 from seqlab.terminal import Terminal
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
+
+COLUMNS = ("half", "interval", "n", "runs", "parameters", "seconds")
 
 LEGEND = """Half: the longest lag that half of n seeds solve, judged on validation.
 Interval: order statistics, which hold the median of all seeds with
@@ -41,8 +47,13 @@ def show(horizons: Sequence[Horizon]) -> None:
 
 def drawn(horizons: Sequence[Horizon]) -> str:
     """A page with a figure for each data set."""
+    return page("How far back", ABOUT, figures(horizons))
+
+
+def figures(horizons: Sequence[Horizon]) -> dict[str, Figure]:
+    """A figure for each data set."""
     by_data = groupby([horizon for horizon in horizons if horizon.trials], key=lambda horizon: horizon.data)
-    return page("How far back", ABOUT, {data: draw([_points(each) for each in group], LEFT) for data, group in by_data})
+    return {data: draw([_points(each) for each in group], LEFT) for data, group in by_data}
 
 
 def _points(horizon: Horizon) -> Points:
@@ -57,26 +68,34 @@ def _coverage(horizons: Sequence[Horizon]) -> str:
     return ", ".join(f"{100 * coverage:.0f} % (n = {n})" for n, coverage in sorted(by_n.items()))
 
 
+def rows(horizons: Sequence[Horizon], data: str) -> list[list[str]]:
+    """A row of texts for each experiment on a data set: its label, and what ``COLUMNS`` name."""
+    return [_row(horizon) for horizon in horizons if horizon.data == data]
+
+
 def _table(data: str, horizons: Sequence[Horizon]) -> Table:
     table = terminal.table(f"{data}: horizon, lag in steps, longer is better")
     table.add_column("cell", min_width=13, overflow="fold")
-    for name in ("half", "interval", "n", "runs", "parameters", "seconds"):
+    for name in COLUMNS:
         table.add_column(name, justify="right", no_wrap=True)
-    for horizon in horizons:
-        if not horizon.trials:
-            table.add_row(horizon.label, *["-"] * 2, "0", *["-"] * 3)
-            continue
-        half, ended = horizon.half, [trial for trial in horizon.trials if trial.finished]
-        table.add_row(
-            horizon.label,
-            str(half.lag),
-            _interval(half, len(horizon.reaches)),
-            str(len(horizon.reaches)),
-            str(len(horizon.trials)),
-            f"{ended[0].summary['parameters']:,}" if ended else "-",
-            f"{sum(trial.summary['seconds'] for trial in ended):,.0f}",
-        )
+    for cells in rows(horizons, data):
+        table.add_row(*cells)
     return table
+
+
+def _row(horizon: Horizon) -> list[str]:
+    if not horizon.trials:
+        return [horizon.label, *["-"] * 2, "0", *["-"] * 3]
+    half, ended = horizon.half, [trial for trial in horizon.trials if trial.finished]
+    return [
+        horizon.label,
+        str(half.lag),
+        _interval(half, len(horizon.reaches)),
+        str(len(horizon.reaches)),
+        str(len(horizon.trials)),
+        f"{ended[0].summary['parameters']:,}" if ended else "-",
+        f"{sum(trial.summary['seconds'] for trial in ended):,.0f}",
+    ]
 
 
 def _interval(half: Half, n: int) -> str:

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
+from itertools import groupby
 from statistics import fmean
-from typing import Any
 
 import numpy as np
 from rich.cells import cell_len
 from rich.table import Table
 
 from seqlab import terminal
+from seqlab.compare import columns
 from seqlab.compare.across import CAUTION, Scores, improvement, interquartile_mean
-from seqlab.compare.answer import Answer, Row, across
-from seqlab.compare.statistics import Mean, mean, written
+from seqlab.compare.answer import Answer, across, across_words, test_reads
+from seqlab.compare.statistics import mean, written
 from seqlab.terminal import WIDTH, Terminal
 
 RANGES = 4
@@ -23,15 +23,17 @@ RANGES = 4
 LABEL, LONG = 13, 24
 """How wide the names of experiments are at least, and from where on they may go on in a second line for numbers."""
 
-FLOOR = "best"
-"""The name of the reference that no predictor can beat."""
-
 LEGEND = """Mean over n seeds ± half its 95 % t-interval; checkpoints chosen on validation;
-test is read once per run. Places by paired t-tests, Holm-corrected: a range
+test was read {reads}. Places by paired t-tests, Holm-corrected: a range
 where they do not decide. * is the best reference that needs no training."""
 
 SOLVED = """
 Success: training sequences until its criterion was met, by runs that met it."""
+
+UNTIL = """
+Steps to: when half of the runs had reached that on validation (k/n: k of n ever
+did; >: fewer than half). It is 99 % of the way from chance to the best possible,
+or the reference *."""
 
 ACROSS = """
 Score: 0 at chance, 1 at the best possible; the mean of the middle half of all
@@ -41,8 +43,9 @@ runs, with its bootstrap interval; wins: against a run of the others."""
 def show(answers: Sequence[Answer]) -> None:
     """Print the table and the words of each comparison, and the runs that did not finish, with their causes."""
     console = Terminal()
-    for each in answers:
-        console.print(_table(each, console.width))
+    tables = [_table(each, console.width) for each in answers]
+    for each, table in zip(answers, tables, strict=True):
+        console.print(table)
         console.print()
         for sentence in each.words:
             console.print(sentence, highlight=False)
@@ -54,6 +57,9 @@ def show(answers: Sequence[Answer]) -> None:
     if shared := across(answers):
         console.print(_across(shared, console.width))
         console.print()
+        for sentence in across_words(shared):
+            console.print(sentence)
+        console.print()
     lost = [record for each in answers for group in each.section.groups for record in group.unfinished]
     if lost:
         console.print("Without a result:", style="bold")
@@ -62,31 +68,28 @@ def show(answers: Sequence[Answer]) -> None:
                 f"  {record.config['id']}: {record.status.state}: {record.status.cause}", soft_wrap=True, markup=False
             )
     criteria = any(each.section.criteria for each in answers)
-    console.print(f"{LEGEND}{SOLVED * criteria}{ACROSS * bool(shared)}", style="dim")
+    timed = any(str(column.header).startswith("steps to") for table in tables for column in table.columns)
+    told = f"{LEGEND}{SOLVED * criteria}{UNTIL * timed}{ACROSS * bool(shared)}"
+    console.print(told.format(reads=reads(answers)), style="dim")
+
+
+def reads(answers: Sequence[Answer]) -> str:
+    """``once per run``, or ``7 times for 5 runs``."""
+    times, runs = test_reads(answers)
+    return "once per run" if times == runs else f"{times} times for {terminal.count(runs, 'run')}"
 
 
 def _table(answer: Answer, width: int) -> Table:
-    criteria = answer.section.criteria
-    rows = {row.label: _cells(answer, row) for row in answer.rows}
-    needed = ["test", *criteria, "n"]
-    wanted = ["place", "parameters", "seconds", "median", "validation", "state", "tokens/s", "memory"]
-    chosen = _fitting(needed, wanted, list(rows.values()), width - _named(list(rows)))
-    columns = [
-        name for name in ("place", "test", *criteria, "median", "n", *wanted[1:3], *wanted[4:]) if name in chosen
-    ]
-    table = _started(answer.title, columns, width)
-    for label, cells in rows.items():
-        table.add_row(label, *(cells.get(name, "-") for name in columns))
-    table.add_section()
-    naive = [name for name in answer.references if name != FLOOR]
-    strongest = min(naive, key=lambda name: answer.sign * answer.references[name], default=None)
-    for name, value in answer.references.items():
-        label = name.replace("_", " ")
-        told = "best possible" if name == FLOOR else f"{label} *" if name == strongest else label
-        table.add_row(told, *(f"{value:.4g}" * (column == "test") for column in columns), style="dim")
-    for published in answer.section.published:
-        cells = _published(published, answer.metric, criteria)
-        table.add_row(published["by"], *(cells.get(name, "") for name in columns), style="dim")
+    told = columns.lines(answer)
+    runs = [line for line in told if line.kind == "runs"]
+    chosen = _fitting(answer, runs, width - _named([line.label for line in runs]))
+    table = _started(answer.title, chosen, width)
+    for kind, lines in groupby(told, key=lambda line: line.kind):
+        if kind == "reference":
+            table.add_section()
+        blank, style = ("-", None) if kind == "runs" else ("", "dim")
+        for line in lines:
+            table.add_row(line.label, *(line.cells.get(name, blank) for name in chosen), style=style)
     return table
 
 
@@ -96,21 +99,21 @@ def _named(names: Sequence[str]) -> int:
     return 1 + max(LABEL, word, min(LONG, max(map(cell_len, names))))
 
 
-def _fitting(needed: Sequence[str], wanted: Sequence[str], rows: Sequence[Mapping[str, str]], room: int) -> list[str]:
-    """What is needed, and of what is wanted as much as there is room for, the first first."""
+def _fitting(answer: Answer, runs: Sequence[columns.Line], room: int) -> list[str]:
+    """The columns that are needed, and of those that are wanted as many as there is room for."""
 
     def taken(name: str) -> int:
-        return 2 + max(cell_len(cell) for cell in (name, *(cells.get(name, "-") for cells in rows)))
+        return 2 + max(cell_len(cell) for cell in (name, *(line.cells.get(name, "-") for line in runs)))
 
-    room -= sum(map(taken, needed))
-    chosen = list(needed)
-    for name in wanted:
-        if any(name in cells for cells in rows):
+    chosen = columns.needed(answer)
+    room -= sum(map(taken, chosen))
+    for name in columns.wanted(answer):
+        if any(name in line.cells for line in runs):
             room -= taken(name)
             if room < 0:
                 break
             chosen.append(name)
-    return chosen
+    return [name for name in columns.columns(answer) if name in chosen]
 
 
 def _by_length(answer: Answer, width: int) -> Table:
@@ -146,50 +149,3 @@ def _started(title: str, columns: Sequence[str], width: int) -> Table:
     for name in columns:
         table.add_column(name, justify="right", no_wrap=not narrow, overflow="fold")
     return table
-
-
-def _cells(answer: Answer, row: Row) -> dict[str, str]:
-    """What stands in each column; nothing in the columns of a result that there is not."""
-    group, ended = row.group, row.group.finished
-    if not ended:
-        return {"n": f"0 of {len(group.records)}"}
-    costs = {"parameters": "parameters", "state": "state_size", "tokens/s": "tokens_per_second"}
-    told = {
-        **({"place": place(answer.places.get(row.label))} if len(answer.places) > 1 else {}),
-        "test": written(row.mean),
-        "median": f"{row.median:.4g}",
-        **{name: _solved(mean(group.solved_after(name)), len(ended)) for name in group.criteria},
-        "n": f"{len(ended)} of {len(group.records)}" if group.unfinished else str(len(ended)),
-        "validation": f"{mean(group.scores('val')).value:.4g}",
-        "seconds": f"{row.cost('seconds').value:.1f}",
-    }
-    told |= {name: f"{row.cost(key).value:,.0f}" for name, key in costs.items() if row.cost(key).n}
-    return told | ({"memory": terminal.size(row.cost("peak_memory").value)} if row.cost("peak_memory").n else {})
-
-
-def place(places: tuple[int, int] | None) -> str:
-    """``2``, or ``2–4`` where it is not decided; nothing without a result."""
-    return "-" if places is None else str(places[0]) if places[0] == places[1] else f"{places[0]}–{places[1]}"
-
-
-def _solved(after: Mean, of: int) -> str:
-    """``31,400 ± 2,100``, and how many of the runs it is the mean of, if not of all."""
-    share = "" if after.n == of else f" ({after.n}/{of})"
-    spread = "" if math.isnan(after.half_width) else f" ± {after.half_width:,.0f}"
-    return f"{after.value:,.0f}{spread}{share}" if after.n else f"none of {of}"
-
-
-def _published(row: Mapping[str, Any], metric: str, criteria: Sequence[str]) -> dict[str, str]:
-    """A paper's row in our columns: the main metric, and sequences until success."""
-    share, weights = row.get("solved", 1), row.get("weights")
-    return {
-        **{name: _told(row.get(name), share) for name in criteria},
-        "test": f"{row[metric]:.4g}" if metric in row else "",
-        "parameters": f"{weights:,}" if weights else "",
-    }
-
-
-def _told(sequences: int | None, share: float) -> str:
-    if sequences is None:
-        return "" if share else "none"
-    return f"{sequences:,}" if share == 1 else f"{sequences:,} ({share:.0%})"

@@ -1,11 +1,14 @@
-"""Figures as one HTML file, which needs no network: plotly is in it (5 MB)."""
+"""Figures and words as one HTML file, which needs no network: plotly is in it (5 MB)."""
 
 from __future__ import annotations
 
-import html
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
 from seqlab import durable
 from seqlab.errors import OutputError
@@ -13,26 +16,25 @@ from seqlab.errors import OutputError
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
-HEAD = """<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{title}</title>
-<style>
-body {{ max-width: 1100px; margin: 0 auto; padding: 8px; color: #2a3f5f }}
-body {{ font: 16px/1.45 "Open Sans", verdana, arial, sans-serif }}
-h1 {{ font-size: 1.4em }} h2 {{ font-size: 1.15em; margin: 1.5em 0 0.3em }} p {{ max-width: 46em }}
-</style>
-</head>
-<body>
-<h1>{title}</h1>
-<p>{about}</p>
-"""
 
+class Drawn:
+    """A figure as a page shows it.
 
-CONFIG = {"responsive": True, "displaylogo": False, "modeBarButtons": [["toImage", "resetScale2d"]]}
-"""What a person may do with a figure: zoom, go back, and save it."""
+    Args:
+        figure: what is drawn.
+        about: what it shows, for whoever cannot see it.
+    """
+
+    def __init__(self, figure: Figure, about: str):
+        nothing = "rgba(0,0,0,0)"
+        figure.update_layout(template="plotly_white", paper_bgcolor=nothing, plot_bgcolor=nothing)
+        figure.update_layout(modebar={"bgcolor": nothing, "color": "#808080", "activecolor": "#0072b2"})
+        figure.update_layout(margin={"l": 48, "r": 12, "t": 36, "b": 24})
+        self.about = about
+        self.height: int = figure.layout.height or 450
+        self.axes: list[str] = list((figure.layout.meta or {}).get("axes", ()))
+        self.seeds = any(trace.meta == "seed" for trace in figure.data)
+        self.json = Markup(figure.to_json().replace("</", "<\\/"))
 
 
 def page(title: str, about: str, figures: Mapping[str, Figure]) -> str:
@@ -43,11 +45,27 @@ def page(title: str, about: str, figures: Mapping[str, Figure]) -> str:
         about: how it is to be read, as HTML.
         figures: by what stands above each.
     """
-    parts = [HEAD.format(title=html.escape(title), about=about)]
-    for i, (name, figure) in enumerate(figures.items()):
-        drawn = figure.to_html(full_html=False, include_plotlyjs=i == 0, config=CONFIG)
-        parts.append(f"<h2>{html.escape(name)}</h2>\n{drawn}\n")
-    return "".join([*parts, "</body>\n</html>\n"])
+    drawn = {name: Drawn(figure, f"{title}: {name}") for name, figure in figures.items()}
+    return rendered("page.html", title=title, about=Markup(about), figures=drawn)
+
+
+def rendered(template: str, **told: Any) -> str:
+    """A page from one of the templates beside this file."""
+    from plotly.offline import get_plotlyjs
+
+    parts = {name: Markup(_templates().get_template(f"page.{name}").render()) for name in ("css", "js")}
+    return _templates().get_template(template).render(plotly=Markup(get_plotlyjs()), **parts, **told)
+
+
+@cache
+def _templates() -> Environment:
+    return Environment(
+        loader=PackageLoader("seqlab.figures", "pages"),
+        autoescape=lambda name: bool(name and name.endswith(".html")),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
 
 
 def write(path: Path, text: str) -> None:
