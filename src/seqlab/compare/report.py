@@ -120,7 +120,7 @@ def _together(answers: Sequence[Answer]) -> list[Part]:
     means = {label: interquartile_mean(tasks) for label, tasks in shared.items()}
     rows = []
     for label, told in sorted(means.items(), key=lambda item: -item[1].value):
-        wins = {other: improvement(shared[label], shared[other]).value for other in shared if other != label}
+        wins = {other: improvement(shared[label], shared[other]) for other in shared if other != label}
         beats = "; ".join(f"{other} {100 * share:.0f} %" for other, share in wins.items())
         rows.append([label, f"{told.value:.3f}", f"{told.low:.3f} to {told.high:.3f}", beats])
     caption = "Interquartile mean of scores that are 0 at chance and 1 at the best possible"
