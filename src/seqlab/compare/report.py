@@ -146,9 +146,11 @@ def _comparison(answer: Answer) -> Part:
 
 def _until(answer: Answer) -> list[Table]:
     """When runs reached the threshold, by all that is counted."""
+    if answer.threshold is None:
+        return []
     rows = []
-    for row in answer.rows if answer.threshold is not None else ():
-        reached = [row.reach(answer.threshold or 0.0, answer.sign, axis) for axis in AXES]
+    for row in answer.rows:
+        reached = [row.reach(answer.threshold, answer.sign, axis) for axis in AXES]
         if any(reach.n for reach in reached):
             rows.append([row.label, *map(str, reached)])
     caption = f"Until validation was at {answer.threshold:.3g}: Kaplan–Meier median (k/n: k of n seeds ever were)"
