@@ -9,13 +9,14 @@ from typing import Any
 import pytest
 
 from folders import answers, put, validated
-from seqlab.compare.answer import Answer, across, across_words, test_reads as reads
+from seqlab.compare.answer import Answer, across, across_words
+from seqlab.compare.answer import test_reads as reads
 
 HIGHER = {"metric": {"name": "accuracy", "goal": "max", "unit": ""}, "references": {"chance": 0.1, "best": 1.0}}
 
 
 def compared(root: Path, scores: dict[str, list[float]], **more: Any) -> Answer:
-    """The one comparison of some cells, whose seeds are 1, 2, …"""
+    """The one comparison of some cells, whose seeds are counted from 1."""
     for cell, by_seed in scores.items():
         for seed, score in enumerate(by_seed, 1):
             put(root, cell, seed, score, **more)

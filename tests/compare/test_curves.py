@@ -86,8 +86,10 @@ def kaplan_meier(reached: list[float], ended: list[float]) -> float:
 
 
 def test_the_median_is_kaplan_and_meiers() -> None:
-    """By hand: of 5 runs one reaches it at 1, one ends at 2, and of the 3 that are left one reaches it at 3: 4/5 · 2/3 are
-    more than half; of 2 one at 4, which leaves 4/15. Without the one that ended half of four would have at 3.
+    """By hand, of five runs of which one ended before it had reached it.
+
+    At 1 there are 5, and 4/5 are left; at 3 there are 3, and 4/5 · 2/3 are more than half; at 4 there are 2, and 4/15 are
+    left. Without the run that ended, half of four would have reached it at 3.
     """
     assert Reach([1.0, 3.0, 4.0, 9.0], [2.0]).median == 4.0
     assert Reach([1.0, 2.0, 3.0], []).median == 2.0

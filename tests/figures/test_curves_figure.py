@@ -16,9 +16,9 @@ def line(*values: float, **axes: list[float]) -> Line:
     return Line(values, {"steps": [float(i) for i in range(len(values))], **axes})
 
 
-def curves(label: str = "gru", seeds: int = 2, **of: Any) -> Curves:
+def curves(label: str = "gru", n: int = 2, **of: Any) -> Curves:
     told = {"mean": line(0.5, 0.2), "low": [0.4, 0.1], "high": [0.6, 0.3]}
-    return Curves(label, "gru", **{"seeds": [line(0.5, 0.2) for _ in range(seeds)], **told, **of})
+    return Curves(label, "gru", **{"seeds": [line(0.5, 0.2) for _ in range(n)], **told, **of})
 
 
 def test_a_long_curve_is_thinned_and_keeps_its_ends() -> None:
@@ -47,7 +47,7 @@ def test_one_point_more_loses_one_within() -> None:
 
 def test_seeds_are_hidden_until_they_are_asked_for() -> None:
     """As one trace with gaps, which the page finds by its meta; what the legend names is the mean."""
-    figure = draw([curves(seeds=3)], "mse", {})
+    figure = draw([curves(n=3)], "mse", {})
     (seeds,) = [trace for trace in figure.data if trace.meta == "seed"]
     assert seeds.visible is False
     assert seeds.y == (0.5, 0.2, None, 0.5, 0.2, None, 0.5, 0.2)
@@ -67,7 +67,7 @@ def test_the_band_goes_along_one_end_and_back_along_the_other() -> None:
 
 def test_one_seed_has_no_band() -> None:
     """Since it has no interval."""
-    assert [trace.fill for trace in draw([curves(seeds=1)], "mse", {}).data] == [None, None]
+    assert [trace.fill for trace in draw([curves(n=1)], "mse", {}).data] == [None, None]
 
 
 def test_a_band_stays_on_a_logarithmic_axis() -> None:

@@ -89,7 +89,8 @@ def _add_seeds(figure: Figure, group: Curves, look: Look) -> Axis:
     seeds = [seed.thinned for seed in group.seeds]
     line = {"color": look.colour, "width": 1, "dash": look.dash}
     figure.add_scatter(
-        y=_short(_apart([seed.values for seed in seeds])), mode="lines", line=line, opacity=0.6, visible=False, meta="seed",
+        y=_short(_apart([seed.values for seed in seeds])), mode="lines",
+        line=line, opacity=0.6, visible=False, meta="seed",
         name=group.label, legendgroup=group.label, showlegend=False, hoverinfo="skip",
     )  # fmt: skip
     told = [axis for axis in seeds[0].at if all(axis in seed.at for seed in seeds)]
