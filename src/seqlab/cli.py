@@ -223,6 +223,7 @@ def compare(arguments: Sequence[str]) -> None:
     parser.add_argument(
         "--where", action="append", default=[], metavar="KEY=VALUE", help="only runs that have one of these values"
     )
+    parser.add_argument("--by", action="append", default=[], metavar="KEY", help="what tells experiments apart")
     parser.add_argument("--metric", metavar="NAME", help="compare by test/NAME, and not by the data's main metric")
     for form, what in (("csv", "a line for each run"), ("markdown", "the tables"), ("json", "everything")):
         parser.add_argument(f"--{form}", type=Path, metavar="FILE", help=f"write {what} to a file, too")
@@ -234,7 +235,8 @@ def compare(arguments: Sequence[str]) -> None:
     records = select.where(read.read(given.paths), given.where)
     trials = [record for record in records if horizon.is_trial(record)]
     others = [record for record in records if not horizon.is_trial(record)]
-    answers = [answer.answer(section, given.metric, given.threshold) for section in read.sections(others)]
+    by = select.keys(others, given.by)
+    answers = [answer.answer(section, given.metric, given.threshold) for section in read.sections(others, by)]
     if answers:
         table.show(answers)
     horizons = horizon.horizons(trials)

@@ -66,8 +66,7 @@ def profiled(shared: Mapping[str, Scores], cells: Mapping[str, str]) -> Picture:
 def _scores(row: Row) -> scores.Scores:
     costs = {name: row.cost(key) for name, key in COSTS.items()}
     told = {name: cost.value for name, cost in costs.items() if cost.n}
-    seeds = {f"seed {seed}": score for seed, score in row.scores.items()}
-    return scores.Scores(row.label, row.group.cell, seeds, row.mean.value, row.mean.half_width, told)
+    return scores.Scores(row.label, row.group.cell, row.scores, row.mean.value, row.mean.half_width, told)
 
 
 def _curves(row: Row) -> curves.Curves:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from seqlab.compare.differences import differences, without_seed, written
+from seqlab.compare.differences import differences, short, varying, without_seed, written
 from seqlab.ledger import Status, find
 from seqlab.runs import Run
 
@@ -48,6 +48,11 @@ class Record:
         return self.config["seed"]
 
     @property
+    def facts(self) -> dict[str, Any]:
+        """What counts of its configuration, its choices and its seed among it, by dotted keys."""
+        return {**self.config["choices"], **without_seed(self.config), "seed": self.seed}
+
+    @property
     def solved(self) -> bool | None:
         """Whether it met its criteria of success; ``None`` where it had none, or has no result."""
         if self.status.state == "diverged":
@@ -73,12 +78,26 @@ class Group:
         cell: the cell's name.
         records: by seed, in order.
         varied: the keys in which this group differs from others of its section.
+        pooled: where a person said what tells groups apart, in what else a run differs from others, by its id.
     """
 
     data: str
     cell: str
     records: tuple[Record, ...]
     varied: Mapping[str, Any]
+    pooled: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    def name(self, record: Record) -> str:
+        """What one of its runs is called, and what it is paired by: ``seed 1``, and what else is pooled."""
+        return written(f"seed {record.seed}", self.pooled.get(record.run.id, {}))
+
+    @property
+    def experiments(self) -> list[list[Record]]:
+        """Its runs by experiment: one, unless several are pooled."""
+        by_name: dict[str, list[Record]] = defaultdict(list)
+        for record in self.records:
+            by_name[record.config["group"]].append(record)
+        return list(by_name.values())
 
     @property
     def label(self) -> str:
@@ -175,8 +194,13 @@ def read(paths: Sequence[Path]) -> list[Record]:
     return list(by_id.values())
 
 
-def sections(records: Iterable[Record]) -> list[Section]:
-    """Runs by what may be compared: those on the same data, by the same metric, with the same references."""
+def sections(records: Iterable[Record], by: Sequence[str] = ()) -> list[Section]:
+    """Runs by what may be compared: those on the same data, by the same metric, with the same references.
+
+    Args:
+        records: runs.
+        by: the keys that tell groups apart, in full; none for all in which experiments differ.
+    """
     by_group: dict[str, list[Record]] = defaultdict(list)
     for record in records:
         by_group[record.config["group"]].append(record)
@@ -188,7 +212,8 @@ def sections(records: Iterable[Record]) -> list[Section]:
         of_its_data = known.get(_data(members[0]), _data(members[0]))  # where nothing of the group has finished
         alike[name, _facts(members) or of_its_data].append(members)
     titles = _titles([(name, of[0][0].config) for (name, _), of in alike.items()])
-    return [_section(title, of) for title, of in zip(titles, alike.values(), strict=True)]
+    told = zip(titles, alike.values(), strict=True)
+    return [_pooled(title, of, by) if by else _section(title, of) for title, of in told]
 
 
 def _section(title: str, groups: Sequence[Sequence[Record]]) -> Section:
@@ -200,6 +225,25 @@ def _section(title: str, groups: Sequence[Sequence[Record]]) -> Section:
             for members, differing in zip(groups, told, strict=True)
         ),
     )
+
+
+def _pooled(title: str, experiments: Sequence[Sequence[Record]], by: Sequence[str]) -> Section:
+    """Experiments that agree in some keys as one group."""
+    names = short(by)
+    alike: dict[tuple[str, ...], list[tuple[Sequence[Record], dict[str, Any]]]] = defaultdict(list)
+    for members, differing in zip(experiments, varying([members[0].config for members in experiments]), strict=True):
+        told = {key: members[0].facts.get(key) for key in by}
+        rest = {"cell": _names(members[0])[1], **differing}
+        alike[tuple(map(str, told.values()))].append((members, {k: v for k, v in rest.items() if k not in by}))
+    groups = []
+    for pooled in alike.values():
+        first = pooled[0][0][0]
+        data, cell = _names(first)
+        told = {names[key]: first.facts.get(key) for key in by if key != "cell"}
+        rest = {record.run.id: differing for members, differing in pooled for record in members}
+        records = sorted((r for members, _ in pooled for r in members), key=lambda record: record.seed)
+        groups.append(Group(data, cell if "cell" in by else "", tuple(records), told, rest))
+    return Section(title, tuple(groups))
 
 
 def _names(record: Record) -> tuple[str, str]:
