@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
+from shlex import quote
 from typing import Any
 
 from seqlab import lines, terminal
@@ -205,8 +206,9 @@ def _number(value: float, form: str) -> str:
 
 def _differences(answer: Answer) -> Table:
     experiments = [(row.label, members[0]) for row in answer.rows for members in row.group.experiments]
-    flat = [{key: value for key, value in first.facts.items() if key != "seed"} for _, first in experiments]
+    flat = [{**first.facts, "hidden_size": first.summary.get("hidden_size", "")} for _, first in experiments]
     keys = [key for key in dict.fromkeys(chain.from_iterable(flat)) if not key.endswith("_target_")]
+    keys = [key for key in keys if key not in ("cell", "seed")]
     varying = [key for key in keys if len({str(config.get(key, "")) for config in flat}) > 1]
     told = zip(experiments, flat, strict=True)
     rows = [[label, *(str(config.get(key, "")) for key in varying)] for (label, _), config in told]
@@ -217,7 +219,7 @@ def _commands(answer: Answer) -> str:
     told = []
     for members in (members for row in answer.rows for members in row.group.experiments):
         seeds = ",".join(str(record.seed) for record in members)
-        words = [word for word in members[0].run.overrides if not word.startswith("seed=")]
+        words = [quote(word) for word in members[0].run.overrides if not word.startswith("seed=")]
         told.append(" ".join(["seqlab train -m", *words, f"seed={seeds}"]))
     return "\n".join(told)
 
