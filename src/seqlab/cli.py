@@ -230,13 +230,13 @@ def compare(arguments: Sequence[str]) -> None:
     parser.add_argument("--threshold", type=float, metavar="X", help="time runs by when validation is at X")
     parser.add_argument("--html", type=Path, metavar="FILE", help="draw the report, one file that opens offline")
     given = parser.parse_args(arguments)
-    from seqlab.compare import answer, export, horizon, horizon_view, read, select, table
+    from seqlab.compare import answer, export, horizon, horizon_view, read, sections, select, table
 
     records = select.where(read.read(given.paths), given.where)
     trials = [record for record in records if horizon.is_trial(record)]
     others = [record for record in records if not horizon.is_trial(record)]
     by = select.keys(others, given.by)
-    answers = [answer.answer(section, given.metric, given.threshold) for section in read.sections(others, by)]
+    answers = [answer.answer(section, given.metric, given.threshold) for section in sections.sections(others, by)]
     if answers:
         table.show(answers)
     horizons = horizon.horizons(trials)
@@ -281,10 +281,10 @@ def gradients(arguments: Sequence[str]) -> None:
     parser.add_argument("paths", type=Path, nargs="+", help="run folders, or folders of them")
     parser.add_argument("--html", type=Path, default=Path("gradients.html"), metavar="FILE", help="where it is drawn")
     given = parser.parse_args(arguments)
-    from seqlab.compare import flow, read
+    from seqlab.compare import flow, read, sections
     from seqlab.figures import page
 
-    flows = flow.flows(read.sections(read.read(given.paths)))
+    flows = flow.flows(sections.sections(read.read(given.paths)))
     flow.show(flows)
     page.write(given.html, flow.drawn(flows))
 

@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 
 from conftest import Command
-from seqlab.compare.read import read, sections
+from seqlab.compare.read import read
+from seqlab.compare.sections import sections
 from seqlab.compare.statistics import mean, written
 from seqlab.runs import Run
 

@@ -12,7 +12,7 @@ from typing import Any
 from seqlab.compare.across import Scores, interquartile_mean, normalised
 from seqlab.compare.curves import Curve, Reach, curve, reach
 from seqlab.compare.pairs import Pair, pairs, ranks
-from seqlab.compare.read import Group, Section
+from seqlab.compare.sections import Group, Section
 from seqlab.compare.statistics import Mean, mean
 from seqlab.spec import threshold
 
