@@ -7,7 +7,6 @@ import math
 import re
 import subprocess
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,46 +14,10 @@ import numpy as np
 import pytest
 
 from conftest import Command
+from folders import put
 from seqlab.compare.read import read
 from seqlab.compare.sections import sections
 from seqlab.compare.statistics import mean, written
-from seqlab.runs import Run
-
-
-def put(
-    root: Path,
-    cell: str,
-    seed: int,
-    score: float | None,
-    status: str = "finished",
-    lr: float = 0.1,
-    told: Mapping[str, Any] | None = None,
-    **more: Any,
-) -> Run:
-    """A run folder as training leaves it, with what its summary tells, or its configuration has, besides or instead.
-
-    Without a score it is one that did not get so far.
-    """
-    group = f"adding-{cell}-{hash((cell, lr, str(more))) % 16**8:08x}"
-    choices = {"data": "adding", "cell": cell}
-    config = {"id": f"{group}-s{seed}", "group": group, "choices": choices, "seed": seed, "runs_dir": str(root)}
-    run = Run({**config, "cell": {"hidden_size": 64}, "optimizer": {"lr": lr}, **more})
-    run.prepare()
-    summary: dict[str, Any] = {"status": status, "metric": {"name": "mse", "goal": "min", "unit": "squared units"}}
-    if score is not None:
-        summary |= {
-            "references": {"chance": 1 / 6, "best": 0.0},
-            "test": {"test/mse": score},
-            "best": {"val/mse": score * 1.1},
-            "parameters": 17473,
-            "state_size": 128,
-            "seconds": 20.0,
-        }
-    elif status != "interrupted":
-        summary["error"] = f"{status} for a reason"
-    if status != "interrupted":
-        run.conclude(summary | dict(told or {}))
-    return run
 
 
 def row(out: str, label: str) -> list[str]:

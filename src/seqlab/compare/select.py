@@ -51,12 +51,13 @@ def _full(key: str, known: Sequence[Mapping[str, Any]]) -> str:
     keys = dict.fromkeys(name for values in known for name in values)
     if key in keys:
         return key
+    last = [name.rpartition(".")[2] for name in keys]
     alike = [name for name in keys if name.rpartition(".")[2] == key]
     if len(alike) == 1:
         return alike[0]
     if alike:
         raise ConfigError(f"{key}: may be {' or '.join(alike)}. Write it in full.")
-    raise ConfigError(f"{key}: none of these runs has such a key.{suggestion(key, keys)}")
+    raise ConfigError(f"{key}: none of these runs has such a key.{suggestion(key, [*keys, *last])}")
 
 
 def _parsed(condition: str, known: Sequence[Mapping[str, Any]]) -> tuple[str, list[str]]:
