@@ -219,7 +219,8 @@ def status(arguments: Sequence[str]) -> None:
 def compare(arguments: Sequence[str]) -> None:
     """Print what the runs in some folders came to."""
     parser = _parser("compare", "Means with 95 % t-intervals over seeds, beside what chance scores and what it cost.")
-    parser.add_argument("paths", type=Path, nargs="+", help="run folders, or folders of them")
+    parser.add_argument("paths", type=Path, nargs="*", help="run folders, or folders of them")
+    parser.add_argument("--wandb", metavar="PROJECT", help="the runs of a W&B project, or ENTITY/PROJECT, too")
     parser.add_argument(
         "--where", action="append", default=[], metavar="KEY=VALUE", help="only runs that have one of these values"
     )
@@ -232,7 +233,10 @@ def compare(arguments: Sequence[str]) -> None:
     given = parser.parse_args(arguments)
     from seqlab.compare import answer, export, horizon, horizon_view, read, sections, select, table
 
-    records = select.where(read.read(given.paths), given.where)
+    if not (given.paths or given.wandb):
+        parser.error("give run folders, or --wandb PROJECT")
+    fetched = [_fetched(given.wandb)] if given.wandb else []
+    records = select.where(read.read([*given.paths, *fetched]), given.where)
     trials = [record for record in records if horizon.is_trial(record)]
     others = [record for record in records if not horizon.is_trial(record)]
     by = select.keys(others, given.by)
@@ -250,6 +254,15 @@ def compare(arguments: Sequence[str]) -> None:
         from seqlab.figures import page
 
         page.write(given.html, report(answers, horizons))
+
+
+def _fetched(project: str) -> Path:
+    """A folder of run folders, made of what W&B has, and gone when the process ends."""
+    from seqlab.compare.wandb_project import fetch
+
+    folder = Path(_scratch())
+    fetch(project, folder)
+    return folder
 
 
 def horizon(arguments: Sequence[str]) -> None:

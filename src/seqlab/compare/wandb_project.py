@@ -17,14 +17,8 @@ PATIENCE = 30
 """Seconds that the server may take to answer."""
 ROWS = 10_000
 """Of the history of a run, at most."""
-STATES = {
-    "finished": "failed",
-    "failed": "failed",
-    "crashed": "failed",
-    "killed": "interrupted",
-    "preempted": "preempted",
-}
-"""What W&B says of a run that has told no result, in our words."""
+STATES = {"killed": "interrupted", "preempted": "preempted"}
+"""What W&B says of a run that has no result, in our words; anything else has failed."""
 
 
 def fetch(project: str, into: Path) -> list[Path]:
@@ -46,9 +40,7 @@ def fetch(project: str, into: Path) -> list[Path]:
         raise
     except Exception as error:  # wandb raises its own, those of its transport, and plain ones
         told = (str(error) or error.__class__.__name__).splitlines()[0]
-        raise OutputError(
-            f"--wandb {project}: cannot be read ({told}). Is the name right, and are you logged in?"
-        ) from None
+        raise OutputError(f"--wandb {project}: cannot be read ({told}). See its name, and 'wandb login'.") from None
     if not folders:
         raise OutputError(f"--wandb {project}: none of its runs was made by seqlab.")
     return folders
