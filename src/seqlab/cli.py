@@ -11,7 +11,7 @@ import tempfile
 import textwrap
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, NoReturn, cast
 
 from seqlab import __version__, job
 from seqlab.errors import ConfigError, OutputError, suggestion
@@ -58,6 +58,8 @@ for a horizon each, and --dry-run.
 
 LIMITS = ("seeds", "shortest", "longest", "precision")
 """What is said of the search, and not of its runs."""
+FLAGS = ("--dry-run", "--detach", "--multirun", "--config-dir", "--help")
+"""Those that a person may have meant by another."""
 
 
 def main() -> None:
@@ -97,9 +99,10 @@ def _verb(name: str) -> Callable[[Sequence[str]], None]:
     return verbs[name]
 
 
-def train(arguments: Sequence[str], program: str = "seqlab train") -> None:
-    """Compose a configuration and make its run, or with ``-m`` its sweep of runs."""
+def train(arguments: Sequence[str], program: str = "seqlab train", words: Sequence[str] = ()) -> None:
+    """Compose a configuration and make its run, or with ``-m`` its sweep of runs; words are of the verb beside keys."""
     import hydra
+    from hydra._internal.utils import get_args_parser
     from hydra.errors import HydraException
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
@@ -118,10 +121,12 @@ def train(arguments: Sequence[str], program: str = "seqlab train") -> None:
     OmegaConf.register_new_resolver("seqlab.scratch", _scratch, use_cache=True, replace=True)
     os.environ["HYDRA_FULL_ERROR"] = "1"  # exceptions come to us as they are
     sys.argv = [program, *sorted(arguments, key=_is_override)]  # Hydra wants its flags first
+    if unknown := get_args_parser().parse_known_args(sys.argv[1:])[1]:
+        raise ConfigError(f"{unknown[0]}: no such flag.{suggestion(unknown[0], FLAGS)} '{program} --help' says more.")
     try:
         hydra.main(version_base="1.3", config_path=str(plugins.conf_dir()), config_name=config.CONFIG_NAME)(_job)()
     except (HydraException, OmegaConfBaseException, YAMLError, ValueError) as error:
-        raise explain(error, arguments) from error
+        raise explain(error, arguments, words) from error
 
 
 def _is_override(word: str) -> bool:
@@ -272,11 +277,11 @@ def horizon(arguments: Sequence[str]) -> None:
         return
     if any("=" in word for word in arguments):
         words = [f"hydra.sweeper.{word}" if word.partition("=")[0] in LIMITS else word for word in arguments]
-        train(["-m", "hydra/sweeper=horizon", *words], program="seqlab horizon")
+        train(["-m", "hydra/sweeper=horizon", *words], "seqlab horizon", LIMITS)
         return
     parser = _parser("horizon", "The horizons that the runs in some folders tell of.")
-    parser.add_argument("paths", type=Path, nargs="+")
-    parser.add_argument("--html", type=Path, default=Path("horizon.html"))
+    parser.add_argument("paths", type=Path, nargs="+", help="run folders, or folders of them")
+    parser.add_argument("--html", type=Path, default=Path("horizon.html"), metavar="FILE", help="where it is drawn")
     given = parser.parse_args(arguments)
     from seqlab.compare import horizon, horizon_view, read
     from seqlab.figures import page
@@ -331,5 +336,12 @@ def _beside(name: str, text: str) -> str:
     return textwrap.fill(text, room, initial_indent=name, subsequent_indent=" " * len(name)) or name
 
 
+class _Parser(argparse.ArgumentParser):
+    """One that tells what is wrong in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        raise ConfigError(f"{self.prog}: {message}. '{self.prog} --help' says what it takes.")
+
+
 def _parser(verb: str, description: str) -> argparse.ArgumentParser:
-    return argparse.ArgumentParser(prog=f"seqlab {verb}", description=description)
+    return _Parser(prog=f"seqlab {verb}", description=description)
