@@ -9,7 +9,8 @@ from typing import Any
 
 from seqlab import lines
 from seqlab.compare.answer import Answer, answer
-from seqlab.compare.read import read, sections
+from seqlab.compare.read import read
+from seqlab.compare.sections import sections
 from seqlab.identity import group_of
 from seqlab.ledger import NAMES
 from seqlab.runs import Run
@@ -82,6 +83,6 @@ def says(run: Run, *said: Mapping[str, Any]) -> Run:
     return run
 
 
-def answers(root: Path, metric: str | None = None, asked: float | None = None) -> list[Answer]:
+def answers(root: Path, metric: str | None = None, asked: float | None = None, by: Sequence[str] = ()) -> list[Answer]:
     """The comparisons of all runs in a folder."""
-    return [answer(section, metric, asked) for section in sections(read([root]))]
+    return [answer(section, metric, asked) for section in sections(read([root]), by)]

@@ -118,7 +118,7 @@ def search(tmp_path: Path) -> Callable[..., Horizons]:
     """A search for the horizons of cells a and b, on pretended runs."""
 
     def freeze(overrides: Sequence[str]) -> Run:
-        values = dict(word.split("=", 1) for word in overrides)
+        values = {"data.length": "1", "seed": "1"} | dict(word.split("=", 1) for word in overrides)
         lag, seed, cell = int(values["data.length"]), int(values["seed"]), values["cell"]
         group = f"toy-{cell}-{lag:08x}"
         return Run(
@@ -209,6 +209,8 @@ def test_what_failed_ends_its_seed_alone_and_is_tried_again(search: Callable[...
         ({"longest": 5}, "longest=5: below shortest=10"),
         ({"seeds": 0}, "seeds=0: expected how many"),
         ({"seeds": [1, 1]}, r"seeds=\[1, 1\]: expected how many"),
+        ({"seeds": 2.5}, "seeds=2.5: expected how many"),
+        ({"seeds": True}, "seeds=True: expected how many"),
     ],
 )
 def test_a_plan_that_cannot_be_is_refused(plan: dict[str, Any], words: str) -> None:
@@ -246,6 +248,13 @@ def test_the_command_finds_a_horizon_with_real_runs(seqlab: Command, tmp_path: P
         (("data=adding", "data.length=10"), "data.length=10: the lag is what is searched"),
         (("data=adding", "callbacks=default"), "callbacks=default: the search takes callbacks=until_solved"),
         (("data=adding", "longest=x"), "longest=x: expected an integer"),
+        (("data=adding", "seeds=1,2"), "seeds=1,2: several values of it make no sweep. Give one, or put the list in"),
+        (("data=adding", "sedes=3"), "sedes: no such key. Did you mean seeds?"),
+        (("data=adding", "--dry_run"), "--dry_run: no such flag. Did you mean --dry-run?"),
+        (("--html", "x.html"), "seqlab horizon: the following arguments are required: paths."),
+        (("data=parity",), "data=parity: has data.length=[1, 40], and a horizon is looked for over lags of one number"),
+        (("data=reber",), "data=reber: has no data.length"),
+        (("data=adding,stocks",), "data=stocks: the data do not know the best possible rmse"),
         (("data=text", "cell=lstmm"), "cell=lstmm: no such cell. Did you mean lstm?"),
         (("data=adding", "hydra/launcher=basic"), "hydra/launcher=basic: a search needs one of seqlab's own"),
         (("nowhere",), "nowhere: no such folder"),
@@ -260,14 +269,6 @@ def test_what_cannot_be_searched_is_one_line(
     assert answer.err.count("\n") == 1
     assert answer.code == 2
     assert not (tmp_path / "runs").exists()
-
-
-def test_data_that_cannot_be_solved_have_no_horizon(seqlab: Command) -> None:
-    """Nobody knows the best forecast of a price; found when the data are read, and told for every seed."""
-    answer = seqlab("horizon", "data=stocks", "seeds=2", "logger=none")
-    assert "the data do not know the best possible rmse" in answer.out
-    assert answer.err == "seqlab: 2 of 2 runs failed, so their seeds are left out.\n"
-    assert answer.code == 2
 
 
 def test_a_dry_run_measures_the_first_trials(seqlab: Command, tmp_path: Path) -> None:

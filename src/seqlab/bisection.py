@@ -60,8 +60,7 @@ class Plan:
             raise ConfigError(
                 f"longest={self.longest}: below shortest={self.shortest}. Raise the one or lower the other."
             )
-        numbers = self.numbers
-        if not numbers or any(number not in Range(int, 0) for number in numbers) or len(set(numbers)) < len(numbers):
+        if not (self.seeds in Range(int, 1) or _are_different(self.seeds)):
             raise ConfigError(f"seeds={self.seeds}: expected how many, such as 5, or different ones, such as [1,2,3].")
 
     @property
@@ -93,6 +92,13 @@ class Plan:
         for word in words:
             if reason := chosen.get(word.partition("=")[0]):
                 raise ConfigError(f"{word}: {reason}. Leave that away.")
+
+
+def _are_different(seeds: object) -> bool:
+    """Whether these are seeds, each once."""
+    return (
+        isinstance(seeds, list) and 0 < len(set(seeds)) == len(seeds) and all(seed in Range(int, 0) for seed in seeds)
+    )
 
 
 @dataclass(frozen=True)
@@ -132,12 +138,23 @@ class Horizons:
         self.tried: dict[Seed, dict[int, Record]] = {
             Seed((CALLBACKS, *experiment), number): {} for experiment in experiments for number in plan.numbers
         }
+        for experiment in experiments:
+            _check_lag(freeze([CALLBACKS, *experiment]))
         self.firsts = [self._run(seed, plan.shortest) for seed in self.tried]
 
     @property
     def records(self) -> list[Record]:
         """All trials so far."""
         return [record for tried in self.tried.values() for record in tried.values()]
+
+    def check_data(self) -> None:
+        """Refuse data whose task is never solved; not again where a trial has read them already.
+
+        Raises:
+            InputError: the data do not know what is best, or cannot be used.
+        """
+        for run in {run.config["choices"]["data"]: run for run in self.firsts if not run.folder.exists()}.values():
+            rehearsal.apart(rehearsal.check_solved, run)
 
     def rehearse(self) -> None:
         """Print what the first trials would take: how many will follow, and at which lags, only these can tell."""
@@ -196,3 +213,13 @@ class Horizons:
 
     def _run(self, seed: Seed, lag: int) -> Run:
         return self.freeze([*seed.overrides, f"data.{LAG}={lag}", f"seed={seed.number}"])
+
+
+def _check_lag(run: Run) -> None:
+    name, length = run.config["choices"]["data"], run.config["data"].get(LAG)
+    if not isinstance(length, int):
+        has = f"data.{LAG}={length}" if length else f"no data.{LAG}"
+        raise ConfigError(
+            f"data={name}: has {has}, and a horizon is looked for over lags of one number of steps. "
+            "Take data that have one, such as data=copy or data=adding."
+        )

@@ -11,7 +11,7 @@ import tempfile
 import textwrap
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, NoReturn, cast
 
 from seqlab import __version__, job
 from seqlab.errors import ConfigError, OutputError, suggestion
@@ -58,6 +58,8 @@ for a horizon each, and --dry-run.
 
 LIMITS = ("seeds", "shortest", "longest", "precision")
 """What is said of the search, and not of its runs."""
+FLAGS = ("--dry-run", "--detach", "--multirun", "--config-dir", "--help")
+"""Those that a person may have meant by another."""
 
 
 def main() -> None:
@@ -97,9 +99,10 @@ def _verb(name: str) -> Callable[[Sequence[str]], None]:
     return verbs[name]
 
 
-def train(arguments: Sequence[str], program: str = "seqlab train") -> None:
-    """Compose a configuration and make its run, or with ``-m`` its sweep of runs."""
+def train(arguments: Sequence[str], program: str = "seqlab train", words: Sequence[str] = ()) -> None:
+    """Compose a configuration and make its run, or with ``-m`` its sweep of runs; words are of the verb beside keys."""
     import hydra
+    from hydra._internal.utils import get_args_parser
     from hydra.errors import HydraException
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
@@ -118,10 +121,12 @@ def train(arguments: Sequence[str], program: str = "seqlab train") -> None:
     OmegaConf.register_new_resolver("seqlab.scratch", _scratch, use_cache=True, replace=True)
     os.environ["HYDRA_FULL_ERROR"] = "1"  # exceptions come to us as they are
     sys.argv = [program, *sorted(arguments, key=_is_override)]  # Hydra wants its flags first
+    if unknown := get_args_parser().parse_known_args(sys.argv[1:])[1]:
+        raise ConfigError(f"{unknown[0]}: no such flag.{suggestion(unknown[0], FLAGS)} '{program} --help' says more.")
     try:
         hydra.main(version_base="1.3", config_path=str(plugins.conf_dir()), config_name=config.CONFIG_NAME)(_job)()
     except (HydraException, OmegaConfBaseException, YAMLError, ValueError) as error:
-        raise explain(error, arguments) from error
+        raise explain(error, arguments, words) from error
 
 
 def _is_override(word: str) -> bool:
@@ -219,22 +224,28 @@ def status(arguments: Sequence[str]) -> None:
 def compare(arguments: Sequence[str]) -> None:
     """Print what the runs in some folders came to."""
     parser = _parser("compare", "Means with 95 % t-intervals over seeds, beside what chance scores and what it cost.")
-    parser.add_argument("paths", type=Path, nargs="+", help="run folders, or folders of them")
+    parser.add_argument("paths", type=Path, nargs="*", help="run folders, or folders of them")
+    parser.add_argument("--wandb", metavar="PROJECT", help="the runs of a W&B project, or ENTITY/PROJECT, too")
     parser.add_argument(
         "--where", action="append", default=[], metavar="KEY=VALUE", help="only runs that have one of these values"
     )
+    parser.add_argument("--by", action="append", default=[], metavar="KEY", help="what tells experiments apart")
     parser.add_argument("--metric", metavar="NAME", help="compare by test/NAME, and not by the data's main metric")
     for form, what in (("csv", "a line for each run"), ("markdown", "the tables"), ("json", "everything")):
         parser.add_argument(f"--{form}", type=Path, metavar="FILE", help=f"write {what} to a file, too")
     parser.add_argument("--threshold", type=float, metavar="X", help="time runs by when validation is at X")
     parser.add_argument("--html", type=Path, metavar="FILE", help="draw the report, one file that opens offline")
     given = parser.parse_args(arguments)
-    from seqlab.compare import answer, export, horizon, horizon_view, read, select, table
+    from seqlab.compare import answer, export, horizon, horizon_view, read, sections, select, table
 
-    records = select.where(read.read(given.paths), given.where)
+    if not (given.paths or given.wandb):
+        parser.error("give run folders, or --wandb PROJECT")
+    fetched = [_fetched(given.wandb)] if given.wandb else []
+    records = select.where(read.read([*given.paths, *fetched]), given.where)
     trials = [record for record in records if horizon.is_trial(record)]
     others = [record for record in records if not horizon.is_trial(record)]
-    answers = [answer.answer(section, given.metric, given.threshold) for section in read.sections(others)]
+    by = select.keys(others, given.by)
+    answers = [answer.answer(section, given.metric, given.threshold) for section in sections.sections(others, by)]
     if answers:
         table.show(answers)
     horizons = horizon.horizons(trials)
@@ -250,6 +261,15 @@ def compare(arguments: Sequence[str]) -> None:
         page.write(given.html, report(answers, horizons))
 
 
+def _fetched(project: str) -> Path:
+    """A folder of run folders, made of what W&B has, and gone when the process ends."""
+    from seqlab.compare.wandb_project import fetch
+
+    folder = Path(_scratch())
+    fetch(project, folder)
+    return folder
+
+
 def horizon(arguments: Sequence[str]) -> None:
     """Find how far back experiments reach, or show what the runs in some folders tell of it."""
     if not arguments or {"-h", "--help"} & set(arguments):
@@ -257,11 +277,11 @@ def horizon(arguments: Sequence[str]) -> None:
         return
     if any("=" in word for word in arguments):
         words = [f"hydra.sweeper.{word}" if word.partition("=")[0] in LIMITS else word for word in arguments]
-        train(["-m", "hydra/sweeper=horizon", *words], program="seqlab horizon")
+        train(["-m", "hydra/sweeper=horizon", *words], "seqlab horizon", LIMITS)
         return
     parser = _parser("horizon", "The horizons that the runs in some folders tell of.")
-    parser.add_argument("paths", type=Path, nargs="+")
-    parser.add_argument("--html", type=Path, default=Path("horizon.html"))
+    parser.add_argument("paths", type=Path, nargs="+", help="run folders, or folders of them")
+    parser.add_argument("--html", type=Path, default=Path("horizon.html"), metavar="FILE", help="where it is drawn")
     given = parser.parse_args(arguments)
     from seqlab.compare import horizon, horizon_view, read
     from seqlab.figures import page
@@ -279,10 +299,10 @@ def gradients(arguments: Sequence[str]) -> None:
     parser.add_argument("paths", type=Path, nargs="+", help="run folders, or folders of them")
     parser.add_argument("--html", type=Path, default=Path("gradients.html"), metavar="FILE", help="where it is drawn")
     given = parser.parse_args(arguments)
-    from seqlab.compare import flow, read
+    from seqlab.compare import flow, read, sections
     from seqlab.figures import page
 
-    flows = flow.flows(read.sections(read.read(given.paths)))
+    flows = flow.flows(sections.sections(read.read(given.paths)))
     flow.show(flows)
     page.write(given.html, flow.drawn(flows))
 
@@ -316,5 +336,12 @@ def _beside(name: str, text: str) -> str:
     return textwrap.fill(text, room, initial_indent=name, subsequent_indent=" " * len(name)) or name
 
 
+class _Parser(argparse.ArgumentParser):
+    """One that tells what is wrong in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        raise ConfigError(f"{self.prog}: {message}. '{self.prog} --help' says what it takes.")
+
+
 def _parser(verb: str, description: str) -> argparse.ArgumentParser:
-    return argparse.ArgumentParser(prog=f"seqlab {verb}", description=description)
+    return _Parser(prog=f"seqlab {verb}", description=description)

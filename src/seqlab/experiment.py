@@ -128,9 +128,7 @@ def build(run: Run) -> Built:
         cell = instantiate(config["cell"], _convert_="all")
         sizes = cells.check(budget.smallest(cell) if limits else cell, config["choices"]["cell"])
     pl.seed_everything(config["seed"], workers=True, verbose=False)
-    data = _construct("data", config)
-    data.prepare_data()
-    data.setup()
+    data = read_data(run)
     if limits:
         with _blamed_on("cell", config), isolate_rng():  # as if the size had been known from the start
             cell = budget.largest(cell, partial(_construct, "model", config, spec=data.spec), limits)
@@ -144,6 +142,19 @@ def build(run: Run) -> Built:
     with _blamed_on("optimizer", config):
         task.configure_optimizers()
     return Built(data, task, *sizes)
+
+
+def read_data(run: Run) -> SequenceData:
+    """The data of a run, with their spec.
+
+    Raises:
+        ConfigError: they cannot be made from their keys.
+        DataError: they cannot be used.
+    """
+    data: SequenceData = _construct("data", run.config)
+    data.prepare_data()
+    data.setup()
+    return data
 
 
 def _train(run: Run, built: Built, stop: Stop) -> Mapping[str, Any]:

@@ -17,12 +17,13 @@ from seqlab.config import CONFIG_NAME
 from seqlab.errors import ConfigError, InputError, suggestion
 
 
-def explain(error: Exception, arguments: Sequence[str]) -> InputError:
+def explain(error: Exception, arguments: Sequence[str], words: Sequence[str] = ()) -> InputError:
     """The one line that a person needs, for an exception that composing a configuration raised.
 
     Args:
         error: what Hydra, OmegaConf or the YAML reader raised.
         arguments: the command, to name what was asked for.
+        words: the verb's own, which may be given beside keys.
     """
     text = str(error)
     config_dir = _dir_argument(arguments)
@@ -46,13 +47,16 @@ def explain(error: Exception, arguments: Sequence[str]) -> InputError:
         mark = getattr(error, "problem_mark", None)
         where = f"{mark.name}, line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
         return ConfigError(f"{where}not valid YAML ({getattr(error, 'problem', text)}).")
+    if "Sweeping over Hydra's configuration" in text:
+        wanted = text.rpartition(" : ")[2].strip("'").removeprefix("hydra.sweeper.")
+        return ConfigError(f"{wanted}: several values of it make no sweep. Give one, or put the list in brackets.")
     unknown = re.search(r"Could not (?:override|append to|delete)[^']*'([^']+)'", text)
     if unknown and unknown[1] == "hydra.launcher.detach":
         return ConfigError("--detach: runs of this launcher end with the command. Those of hydra/launcher=slurm go on.")
     if unknown and unknown[1] == "hydra.launcher.dry_run":
         return ConfigError("--dry-run: this launcher is Hydra's own and cannot. Leave hydra/launcher away for that.")
     if unknown:
-        return _unknown_key(unknown[1], arguments)
+        return _unknown_key(unknown[1], arguments, words)
     if isinstance(error, ConfigCompositionException | OmegaConfBaseException):
         cause = error.__cause__ if isinstance(error.__cause__, OmegaConfBaseException) else error
         key = getattr(cause, "full_key", None)
@@ -66,7 +70,7 @@ def _dir_argument(arguments: Sequence[str]) -> Path | None:
     return parser.parse_known_args(list(arguments))[0].config_dir
 
 
-def _unknown_key(key: str, arguments: Sequence[str]) -> ConfigError:
+def _unknown_key(key: str, arguments: Sequence[str], words: Sequence[str] = ()) -> ConfigError:
     """Names the closest known key, and what its parent holds."""
     from hydra import compose, initialize_config_dir
 
@@ -81,7 +85,7 @@ def _unknown_key(key: str, arguments: Sequence[str]) -> ConfigError:
         return ConfigError(f"{key}: no such key.")
     parent = key.rpartition(".")[0]
     node = OmegaConf.select(known, parent) if parent else known
-    names = [str(child) for child in node] if isinstance(node, DictConfig) else []
+    names = [*(() if parent else words), *map(str, node)] if isinstance(node, DictConfig) else []
     if not names:
         return _unknown_key(parent, arguments) if parent else ConfigError(f"{key}: no such key.")
     prefix = f"{parent}." if parent else ""

@@ -8,15 +8,18 @@ import shutil
 import statistics
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from seqlab.engines.local import cores
+from seqlab.errors import ConfigError
 from seqlab.runs import Run
 from seqlab.terminal import Terminal, count, duration, size, table
+
+T = TypeVar("T")
 
 STEPS, EVALUATED = 30, 5
 """How many batches are trained on, and how many are evaluated."""
@@ -58,7 +61,7 @@ def show(runs: Sequence[Run]) -> None:
     names = list(experiments)
     chosen = names[:: math.ceil(len(names) / MEASURED)]
     console.print(f"Measuring {len(chosen)} of {count(len(names), 'experiment')}, {STEPS} steps each …\n", style="dim")
-    costs = {name: measured(experiments[name][0]) for name in chosen}
+    costs = {name: apart(rehearse, experiments[name][0]) for name in chosen}
     shown = table()
     shown.add_column("experiment", no_wrap=True)
     for name in ("runs", "time each", "disk each"):
@@ -78,10 +81,26 @@ def show(runs: Sequence[Run]) -> None:
     )
 
 
-def measured(run: Run) -> Cost:
-    """The cost of a run, by a short one in a process of its own."""
+def apart(look: Callable[[Run], T], run: Run) -> T:
+    """What is to be known of a run, found in a process of its own, so that this one stays small."""
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
-        return pool.submit(rehearse, run).result()
+        return pool.submit(look, run).result()
+
+
+def check_solved(run: Run) -> None:
+    """Read the data of a run here, and refuse those whose task is never solved.
+
+    Raises:
+        InputError: it is not, or the data cannot be used.
+    """
+    from seqlab import experiment, plugins
+
+    plugins.make_importable(run.config["plugin_path"])
+    spec = experiment.read_data(run).spec
+    try:
+        spec.solved()
+    except ConfigError as error:
+        raise ConfigError(f"data={run.config['choices']['data']}: {error}") from None
 
 
 def rehearse(run: Run) -> Cost:

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+from seqlab.errors import ConfigError
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -156,3 +158,17 @@ class DataSpec:
     by_length: bool = False
     right: Judge | None = None
     criteria: tuple[Criterion, ...] = ()
+
+    def solved(self) -> tuple[Criterion, ...]:
+        """When the task is solved: the data's own criteria, or else that validation has reached ``threshold``.
+
+        Raises:
+            ConfigError: the data do not know what chance scores, or what the best possible is.
+        """
+        score = threshold(self.references)
+        if score is None and not self.criteria:
+            raise ConfigError(
+                f"the data do not know the best possible {self.metric.name}, so their task is never solved. "
+                "Take data that know it, such as those of the long-term dependency suite."
+            )
+        return self.criteria or (Criterion("success", score=score),)

@@ -15,7 +15,8 @@ import pytest
 
 from conftest import Command
 from folders import put
-from seqlab.compare.read import read, sections
+from seqlab.compare.read import read
+from seqlab.compare.sections import sections
 from seqlab.compare.statistics import mean, written
 
 

@@ -29,7 +29,7 @@ def put(root: Path, cell: str, seed: int, lag: int, solved: bool | None, status:
         "runs_dir": str(root),
         "callbacks": {"solved": {"_target_": "seqlab.callbacks.solved.UntilSolved"}},
         "data": {"length": lag, "seed": seed},
-        "cell": {"hidden_size": 64, **more},
+        "cell": {"hidden_size": 64} | more,
     }
     run = Run(config)
     run.prepare()
@@ -117,6 +117,40 @@ def test_experiments_of_one_cell_are_told_apart_by_what_differs(tmp_path: Path) 
     reach(tmp_path, "lstm", 1, 10, 20, chrono=None)
     reach(tmp_path, "lstm", 2, 20, 40, chrono=200)
     assert [h.label for h in horizons(read.read([tmp_path]))] == ["lstm chrono=200", "lstm"]
+
+
+def follow(root: Path, lags: dict[int, bool], **more: Any) -> None:
+    """Trials of one seed whose initialisation is that for their lag."""
+    for lag, solved in lags.items():
+        put(root, "lstm", 1, lag, solved, chrono=lag, **more)
+
+
+def test_a_value_that_is_the_lag_does_not_set_trials_apart(tmp_path: Path) -> None:
+    """As cell.chrono=${data.length} has it: one experiment, also where another value happens to be a lag."""
+    follow(tmp_path, {10: True, 20: True, 64: True, 128: False})
+    reach(tmp_path, "lstm", 1, 10, 20, chrono=None)
+    assert [(h.label, str(h.half.lag)) for h in horizons(read.read([tmp_path]))] == [
+        ("lstm chrono=lag", "64"),
+        ("lstm", "10"),
+    ]
+
+
+def test_a_trial_may_be_of_two_experiments(tmp_path: Path) -> None:
+    """At a lag of 160, what was made for chrono=160 is what is made for a chrono of the lag."""
+    follow(tmp_path, {40: True, 80: True, 160: True})
+    put(tmp_path, "lstm", 1, 80, True, chrono=160)
+    found = horizons(read.read([tmp_path]))
+    assert {h.label: str(h.half.lag) for h in found} == {"lstm chrono=lag": "> 160", "lstm chrono=160": "> 160"}
+
+
+def test_a_value_that_was_once_the_lag_is_a_value(tmp_path: Path) -> None:
+    """A width of 20 tried at the lags 10 and 20, and one of 40 that was tried at 40."""
+    tried = [(20, False, 20), (10, True, 20), (40, False, 40)]
+    runs = [put(tmp_path, "lstm", 1, lag, solved, hidden_size=size) for lag, solved, size in tried]
+    assert {h.label for h in horizons([read.read_one(run.folder) for run in runs])} == {
+        "lstm hidden_size=20",
+        "lstm hidden_size=40",
+    }
 
 
 def test_the_table_fits_and_shows_censoring(seqlab: Command, tmp_path: Path) -> None:

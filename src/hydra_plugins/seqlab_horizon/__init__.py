@@ -34,6 +34,7 @@ class HorizonSweeper(AdaptiveSweeper):
         plan.check(override.input_line for override in overrides)
         (experiments,) = BasicSweeper.split_arguments(overrides, max_batch_size=None)
         horizons = Horizons(plan, experiments, self.launcher.freeze, self.launcher.make_engine())
+        horizons.check_data()
         if self.launcher.dry_run:
             horizons.rehearse()
             return

@@ -12,7 +12,7 @@ from typing import Any
 from seqlab.compare.across import Scores, interquartile_mean, normalised
 from seqlab.compare.curves import Curve, Reach, curve, reach
 from seqlab.compare.pairs import Pair, pairs, ranks
-from seqlab.compare.read import Group, Section
+from seqlab.compare.sections import Group, Section
 from seqlab.compare.statistics import Mean, mean
 from seqlab.spec import threshold
 
@@ -38,10 +38,11 @@ class Row:
         return self.group.label
 
     @cached_property
-    def scores(self) -> dict[int, float]:
-        """The metric on the test set, by seed."""
-        found = {record.seed: record.summary["test"].get(f"test/{self.metric}") for record in self.group.finished}
-        return {seed: score for seed, score in found.items() if score is not None and not math.isnan(score)}
+    def scores(self) -> dict[str, float]:
+        """The metric on the test set, by the names of runs; those of the same name are paired."""
+        ended, name = self.group.finished, f"test/{self.metric}"
+        found = {self.group.name(record): record.summary["test"].get(name) for record in ended}
+        return {run: score for run, score in found.items() if score is not None and not math.isnan(score)}
 
     @cached_property
     def mean(self) -> Mean:
@@ -61,8 +62,7 @@ class Row:
 
     def reach(self, threshold: float, sign: int, axis: str) -> Reach:
         """When its finished runs first reached a threshold on the validation set."""
-        ended = {record.seed for record in self.group.finished}
-        return reach([each for each in self.curves if each.seed in ended], threshold, sign, axis)
+        return reach([each for each in self.curves if each.ended], threshold, sign, axis)
 
     def cost(self, name: str) -> Mean:
         """What its runs took of something that the summary tells, such as ``seconds``."""

@@ -22,12 +22,12 @@ class Curve:
     """A measure on the validation set, from one validation to the next.
 
     Attributes:
-        seed: of the run.
+        ended: whether the run is finished.
         values: what was measured.
         at: for each of ``AXES`` that the run tells, what it had taken by then.
     """
 
-    seed: int
+    ended: bool
     values: Sequence[float]
     at: Mapping[str, Sequence[float]]
 
@@ -43,7 +43,7 @@ def curve(record: Record, metric: str) -> Curve:
     told = [axis for axis, column in AXES.items() if rows and all(row.get(column) for row in rows)]
     first = {"steps": 1}  # Lightning counts from 0
     at = {axis: [float(row[AXES[axis]]) + first.get(axis, 0) for row in rows] for axis in told}
-    return Curve(record.seed, [float(row[f"val/{metric}"]) for row in rows], at)
+    return Curve(record.finished, [float(row[f"val/{metric}"]) for row in rows], at)
 
 
 def _validations(record: Record, column: str) -> list[dict[str, str]]:

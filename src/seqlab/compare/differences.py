@@ -13,7 +13,7 @@ OF_THE_CELL = ("cell.", "model.", "task.", "model", "task")
 
 
 def differences(configs: Sequence[Mapping[str, Any]], within: str = "") -> list[dict[str, Any]]:
-    """For each configuration, the choices and values in which it differs from others.
+    """For each configuration, the choices and values in which it differs from others, by short names.
 
     Where another option of a group is chosen, its name says it all, and its keys are left out.
 
@@ -21,6 +21,13 @@ def differences(configs: Sequence[Mapping[str, Any]], within: str = "") -> list[
         configs: resolved configurations of runs.
         within: only keys that begin with this.
     """
+    told = varying(configs, within)
+    names = short(key for each in told for key in each)
+    return [{names[key]: value for key, value in each.items()} for each in told]
+
+
+def varying(configs: Sequence[Mapping[str, Any]], within: str = "") -> list[dict[str, Any]]:
+    """The same, by their full names."""
     flat = [{**_chosen(config), **without_seed(config)} for config in configs]
     by_cell: dict[str, list[int]] = defaultdict(list)
     for i, config in enumerate(configs):
@@ -30,13 +37,12 @@ def differences(configs: Sequence[Mapping[str, Any]], within: str = "") -> list[
         keys = [key for key in _varying([flat[i] for i in members]) if key.startswith(OF_THE_CELL) == of_the_cell]
         for i in members:
             told[i].update({key: flat[i].get(key) for key in keys if key.startswith(within)})
-    names = _short(key for each in told for key in each)
-    return [{names[key]: value for key, value in each.items()} for each in told]
+    return told
 
 
 def written(name: str, varied: Mapping[str, Any]) -> str:
     """``lstm lr=0.1``; what is not set is not told."""
-    return " ".join([name, *(f"{key}={value}" for key, value in varied.items() if value is not None)])
+    return " ".join([name, *(f"{key}={value}" for key, value in varied.items() if value is not None)]).strip()
 
 
 def without_seed(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -57,8 +63,8 @@ def _varying(flat: Sequence[Mapping[str, Any]]) -> list[str]:
     return [key for key in vary if "." not in key or key.partition(".")[0] not in vary]
 
 
-def _short(keys: Iterable[str]) -> dict[str, str]:
-    """The last part of each key, or all of it where others end alike."""
+def short(keys: Iterable[str]) -> dict[str, str]:
+    """For each key the last part of each key, or all of it where others end alike."""
     distinct = list(dict.fromkeys(keys))
     last = [key.rpartition(".")[2] for key in distinct]
     return {key: name if last.count(name) == 1 else key for key, name in zip(distinct, last, strict=True)}

@@ -10,7 +10,7 @@ from statistics import fmean
 from rich.table import Table
 
 from seqlab import lines, terminal
-from seqlab.compare.read import Group, Section
+from seqlab.compare.sections import Group, Section
 from seqlab.compare.statistics import mean, written
 from seqlab.errors import OutputError
 from seqlab.figures.flow import Curves, Line, draw

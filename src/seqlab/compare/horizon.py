@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Any
 
 from scipy.stats import binom, binomtest
@@ -14,6 +15,8 @@ from seqlab.compare.read import Record
 
 LAG = "length"
 """The key of a data set that is the lag."""
+THE_LAG = "lag"
+"""What stands for a value that is the lag in every trial of an experiment."""
 CONFIDENCE = 0.95
 
 
@@ -166,21 +169,55 @@ def is_trial(record: Record) -> bool:
     return "solved" in (record.config.get("callbacks") or {}) and isinstance(record.config["data"].get(LAG), int)
 
 
-def _without_lag(record: Record) -> dict[str, Any]:
-    data = {key: value for key, value in record.config["data"].items() if key != LAG}
-    return {**record.config, "data": data}
+def _values(trial: Record) -> dict[str, Any]:
+    """What counts of a trial, but for its lag and its seed."""
+    return {key: value for key, value in without_seed(trial.config).items() if key != f"data.{LAG}"}
+
+
+def _experiments(trials: Sequence[Record]) -> list[tuple[dict[str, Any], list[Record]]]:
+    """The trials of each experiment, all of one data set and cell, after the values that they share.
+
+    Trials of one experiment differ in their lag and their seed alone, or also in values that are the lag in each, as by
+    ``cell.chrono=${data.length}``. One at a lag of 160 is then of the experiment with ``cell.chrono=160``, too.
+    """
+    alike: dict[str, list[Record]] = defaultdict(list)
+    for trial in trials:
+        alike[str(_values(trial))].append(trial)
+    at_one_lag = [key for key, same in alike.items() if len({lag_of(trial) for trial in same}) == 1]
+    laws = _laws(alike[key][0] for key in at_one_lag)
+    following = [(law, [trial for trial in trials if _follows(trial, law)]) for law in laws]
+    told = set(at_one_lag) & {str(_values(trial)) for _, members in following for trial in members}
+    return [*((_values(same[0]), same) for key, same in alike.items() if key not in told), *following]
+
+
+def _laws(trials: Iterable[Record]) -> list[dict[str, Any]]:
+    """What two trials or more share that differ only in values which are the lag in each, by ``THE_LAG`` there."""
+    laws: list[dict[str, Any]] = []
+    for (a, lag_a), (b, lag_b) in combinations([(_values(trial), lag_of(trial)) for trial in trials], 2):
+        differing = [key for key in a | b if a.get(key) != b.get(key)]
+        if differing and all((a.get(key), b.get(key)) == (lag_a, lag_b) for key in differing):
+            law = a | dict.fromkeys(differing, THE_LAG)
+            laws += [law] if law not in laws else []
+    return laws
+
+
+def _follows(trial: Record, law: Mapping[str, Any]) -> bool:
+    return _values(trial) == {key: lag_of(trial) if value == THE_LAG else value for key, value in law.items()}
 
 
 def horizons(records: Sequence[Record]) -> list[Horizon]:
     """The horizons that some runs tell of, those of a data set together and the furthest first."""
-    by_cell: dict[tuple[str, str], dict[str, list[Record]]] = defaultdict(lambda: defaultdict(list))
+    by_cell: dict[tuple[str, str], list[Record]] = defaultdict(list)
     for record in records:
         choices = record.config["choices"]
-        by_cell[choices["data"], choices["cell"]][str(without_seed(_without_lag(record)))].append(record)
+        by_cell[choices["data"], choices["cell"]].append(record)
     found = []
-    for (data, cell), groups in by_cell.items():
-        told = differences([_without_lag(members[0]) for members in groups.values()])
-        for members, differing in zip(groups.values(), told, strict=True):
+    for (data, cell), of_the_cell in by_cell.items():
+        groups = _experiments(of_the_cell)
+        told = differences(
+            [{key: members[0].config[key] for key in ("choices", "seed")} | values for values, members in groups]
+        )
+        for (_, members), differing in zip(groups, told, strict=True):
             trials = tuple(record for record in members if record.solved is not None)
             lost = tuple(record for record in members if record.solved is None)
             found.append(Horizon(data, cell, differing, trials, lost))

@@ -35,11 +35,11 @@ def show(horizons: Sequence[Horizon]) -> None:
     for data, group in groupby(horizons, key=lambda horizon: horizon.data):
         console.print(_table(data, list(group)))
         console.print()
-    lost = [record for horizon in horizons for record in horizon.lost]
+    lost = {record.run.id: record for horizon in horizons for record in horizon.lost}
     if lost:
         console.print("Without a result:", style="bold")
-        for record in lost:
-            told = f"  {record.run.id}: {record.status.state}: {record.status.cause}"
+        for name, record in lost.items():
+            told = f"  {name}: {record.status.state}: {record.status.cause}"
             console.print(told, soft_wrap=True, markup=False)
         console.print()
     console.print(LEGEND.format(coverage=_coverage(horizons)), style="dim", soft_wrap=True)

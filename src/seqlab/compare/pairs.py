@@ -53,7 +53,7 @@ class Pair:
         return self.p < LEVEL
 
 
-def pairs(scores: Mapping[str, Mapping[int, float]], sign: int) -> list[Pair]:
+def pairs(scores: Mapping[str, Mapping[str, float]], sign: int) -> list[Pair]:
     """All pairs of some experiments.
 
     Args:
@@ -99,7 +99,7 @@ class _Test:
     wins: float
 
 
-def _test(a: str, b: str, scores: Mapping[str, Mapping[int, float]], sign: int) -> _Test:
+def _test(a: str, b: str, scores: Mapping[str, Mapping[str, float]], sign: int) -> _Test:
     """One pair, the better first, with its uncorrected p-value."""
     shared = sorted(scores[a].keys() & scores[b].keys())
     paired = len(shared) > 1

@@ -41,15 +41,17 @@ right a curve falls, the better (Agarwal et al. 2021)."""
 def pictures(answer: Answer) -> Iterator[Picture]:
     """Scores of all seeds, learning curves, cost, and how far back errors flow: those for which there are numbers."""
     measure = ", ".join(filter(None, [answer.metric.replace("_", " "), answer.unit]))
+    papers = {row["by"]: row[answer.metric] for row in answer.section.published if answer.metric in row}
+    known = {**answer.references, **papers}
     told = [_scores(row) for row in answer.rows if row.scores]
     named = f"of {', '.join(row.label for row in answer.rows)}"
     if told:
-        yield "Scores on test", Drawn(scores.draw(told, measure, answer.references), f"Scores {named}"), SCORES
+        yield "Scores on test", Drawn(scores.draw(told, measure, known), f"Scores {named}"), SCORES
     if learned := [_curves(row) for row in answer.rows if row.curves]:
-        drawn = curves.draw(learned, f"{measure}, on validation", answer.references)
+        drawn = curves.draw(learned, f"{measure}, on validation", known)
         yield "Learning curves", Drawn(drawn, f"Learning curves {named}"), CURVES
     if told:
-        drawn = scores.against_cost(told, measure, answer.references)
+        drawn = scores.against_cost(told, measure, known)
         yield "Quality against cost", Drawn(drawn, f"Scores {named} against cost"), COST
     if flows := [found for row in answer.rows if (found := flow.measured(row.group))]:
         yield "How far back errors flow", Drawn(flow.draw(flows), f"Flow of errors {named}"), Markup(flow.ABOUT)
@@ -67,8 +69,7 @@ def profiled(shared: Mapping[str, Scores], cells: Mapping[str, str]) -> Picture:
 def _scores(row: Row) -> scores.Scores:
     costs = {name: row.cost(key) for name, key in COSTS.items()}
     told = {name: cost.value for name, cost in costs.items() if cost.n}
-    seeds = {f"seed {seed}": score for seed, score in row.scores.items()}
-    return scores.Scores(row.label, row.group.cell, seeds, row.mean.value, row.mean.half_width, told)
+    return scores.Scores(row.label, row.group.cell, row.scores, row.mean.value, row.mean.half_width, told)
 
 
 def _curves(row: Row) -> curves.Curves:

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
+from shlex import quote
 from typing import Any
 
 from seqlab import lines, terminal
@@ -14,7 +15,6 @@ from seqlab.compare import columns, horizon_view
 from seqlab.compare.across import improvement, interquartile_mean
 from seqlab.compare.answer import Answer, across, across_words
 from seqlab.compare.curves import AXES
-from seqlab.compare.differences import without_seed
 from seqlab.compare.horizon import Horizon
 from seqlab.compare.pictures import Picture, pictures, profiled
 from seqlab.compare.read import Record
@@ -177,7 +177,7 @@ def _samples(answer: Answer) -> list[Table]:
         for record in row.group.finished[:1]:
             said = lines.read(record.run.folder / NAMES["samples"])
             last = [line for line in said if line["step"] == said[-1]["step"]]
-            told[f"{row.label}, seed {record.seed}"] = last[:SHOWN]
+            told[f"{row.label}, {row.group.name(record)}"] = last[:SHOWN]
     names = list(dict.fromkeys(name for said in told.values() for line in said for name in line if name != "step"))
     rows = [[label, *(str(line.get(name, "")) for name in names)] for label, said in told.items() for line in said]
     caption = "What they say of the first validation sequences"
@@ -207,20 +207,21 @@ def _number(value: float, form: str) -> str:
 
 
 def _differences(answer: Answer) -> Table:
-    first = [row.group.records[0].config for row in answer.rows]
-    flat = [{**config["choices"], **without_seed(config)} for config in first]
+    experiments = [(row.label, members[0]) for row in answer.rows for members in row.group.experiments]
+    flat = [{**first.facts, "hidden_size": first.summary.get("hidden_size", "")} for _, first in experiments]
     keys = [key for key in dict.fromkeys(chain.from_iterable(flat)) if not key.endswith("_target_")]
+    keys = [key for key in keys if key not in ("cell", "seed")]
     varying = [key for key in keys if len({str(config.get(key, "")) for config in flat}) > 1]
-    told = zip(answer.rows, flat, strict=True)
-    rows = [[row.label, *(str(config.get(key, "")) for key in varying)] for row, config in told]
+    told = zip(experiments, flat, strict=True)
+    rows = [[label, *(str(config.get(key, "")) for key in varying)] for (label, _), config in told]
     return Table("Configuration: every key in which they differ", ["cell", *varying], rows, prose=True)
 
 
 def _commands(answer: Answer) -> str:
     told = []
-    for row in answer.rows:
-        seeds = ",".join(str(record.seed) for record in row.group.records)
-        words = [word for word in row.group.records[0].run.overrides if not word.startswith("seed=")]
+    for members in (members for row in answer.rows for members in row.group.experiments):
+        seeds = ",".join(str(record.seed) for record in members)
+        words = [quote(word) for word in members[0].run.overrides if not word.startswith("seed=")]
         told.append(" ".join(["seqlab train -m", *words, f"seed={seeds}"]))
     return "\n".join(told)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from seqlab.compare.differences import without_seed
 from seqlab.compare.read import Record
 from seqlab.errors import ConfigError, suggestion
 
@@ -21,7 +20,7 @@ def where(records: Sequence[Record], conditions: Sequence[str]) -> list[Record]:
     Raises:
         ConfigError: a condition of another form, a key that no run has, or none of the runs meets them.
     """
-    told = [_told(record) for record in records]
+    told = [record.facts for record in records]
     wanted = [_parsed(condition, told) for condition in conditions]
     chosen = [
         record
@@ -33,7 +32,17 @@ def where(records: Sequence[Record], conditions: Sequence[str]) -> list[Record]:
     return chosen
 
 
-def full_key(key: str, known: Sequence[Mapping[str, Any]]) -> str:
+def keys(records: Sequence[Record], words: Sequence[str]) -> list[str]:
+    """Keys in full, from ``KEY`` or ``KEY,KEY``.
+
+    Raises:
+        ConfigError: a key that no run has, or that several end in.
+    """
+    told = [record.facts for record in records]
+    return [_full(key, told) for word in words for key in word.split(",")]
+
+
+def _full(key: str, known: Sequence[Mapping[str, Any]]) -> str:
     """A key of some configurations in full, given it or its last part.
 
     Raises:
@@ -42,24 +51,20 @@ def full_key(key: str, known: Sequence[Mapping[str, Any]]) -> str:
     keys = dict.fromkeys(name for values in known for name in values)
     if key in keys:
         return key
+    last = [name.rpartition(".")[2] for name in keys]
     alike = [name for name in keys if name.rpartition(".")[2] == key]
     if len(alike) == 1:
         return alike[0]
     if alike:
         raise ConfigError(f"{key}: may be {' or '.join(alike)}. Write it in full.")
-    raise ConfigError(f"{key}: none of these runs has such a key.{suggestion(key, keys)}")
-
-
-def _told(record: Record) -> dict[str, Any]:
-    """What counts of a run, its choices and its seed among it."""
-    return {**record.config["choices"], **without_seed(record.config), "seed": record.seed}
+    raise ConfigError(f"{key}: none of these runs has such a key.{suggestion(key, [*keys, *last])}")
 
 
 def _parsed(condition: str, known: Sequence[Mapping[str, Any]]) -> tuple[str, list[str]]:
     key, equals, value = condition.partition("=")
     if not equals:
         raise ConfigError(f"--where {condition}: not of the form KEY=VALUE.")
-    return full_key(key, known), value.split(",")
+    return _full(key, known), value.split(",")
 
 
 def _same(value: Any, allowed: Sequence[str]) -> bool:

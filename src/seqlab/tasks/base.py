@@ -18,7 +18,7 @@ from seqlab.cells.base import State, detach, map_state
 from seqlab.data.base import Batch
 from seqlab.errors import ConfigError
 from seqlab.processes import of_all
-from seqlab.spec import IGNORE, Classes, Criterion, DataSpec, Reals, Tokens, threshold
+from seqlab.spec import IGNORE, Classes, DataSpec, Reals, Tokens
 from seqlab.tasks.means import Means
 from seqlab.tasks.success import Success
 
@@ -82,22 +82,12 @@ class SequenceTask(pl.LightningModule, ABC):
         self.positions_seen, self.seconds = 0, 0.0
 
     def until_solved(self) -> None:
-        """End training when the main metric has reached ``seqlab.spec.threshold`` on the validation set.
-
-        Data that bring criteria of their own have said already when it ends.
+        """End training when the data's task is solved, as ``DataSpec.solved`` has it.
 
         Raises:
             ConfigError: the data do not know what chance scores, or what the best possible is.
         """
-        if self.spec.criteria:
-            return
-        score = threshold(self.spec.references)
-        if score is None:
-            raise ConfigError(
-                f"the data do not know the best possible {self.spec.metric.name}, so their task is never solved. "
-                "Take data that know it, such as those of the long-term dependency suite."
-            )
-        self.success = Success([Criterion("success", score=score)], self.spec.metric)
+        self.success = Success(self.spec.solved(), self.spec.metric)
 
     @abstractmethod
     def loss(self, batch: Batch, split: str) -> Tensor:
