@@ -45,6 +45,12 @@ def test_the_profile_falls_from_one_to_zero() -> None:
     assert values == [1.0, 0.75, 0.25, 0.0]
 
 
+def test_each_seed_is_drawn_by_itself() -> None:
+    """Of ten of which half are above, the share drawn is binomial: its 95 % are from 0.2 to 0.8."""
+    (share,) = profile([[0.0] * 5 + [1.0] * 5], [0.5])
+    assert (share.value, share.low, share.high) == (0.5, 0.2, 0.8)
+
+
 def test_the_probability_of_improvement_is_a_mean_over_tasks() -> None:
     """On the first a always wins, on the second they tie."""
     assert improvement([[1.0, 0.9], [0.5, 0.5]], [[0.1, 0.2], [0.5, 0.5]]) == 0.75

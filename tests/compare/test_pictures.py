@@ -28,6 +28,7 @@ def test_means_are_drawn_where_all_seeds_were_validated(tmp_path: Path) -> None:
     """And nowhere else: a mean over fewer would jump where one ends. Tokens and seconds are means, too."""
     validated(put(tmp_path, "lstm", 1, 0.1), {100: 0.5, 200: 0.4, 300: 0.3})
     validated(put(tmp_path, "lstm", 2, 0.1), {100: 0.7, 150: 0.1, 300: 0.5, 400: 0.1})
+    validated(put(tmp_path, "lstm", 3, 0.1), {100: 0.6, 200: 0.1, 300: 0.4, 400: 0.1})
     figure = drawn(tmp_path, "Learning curves")
     assert (mean_of(figure)["x"], mean_of(figure)["y"]) == ([100, 300], [0.6, 0.4])
     axes = figure["layout"]["meta"]["axes"]

@@ -18,7 +18,16 @@ def runs(tmp_path: Path) -> Path:
     """Six runs: two cells, two rates, and a seed that only one of them has."""
     for cell in ("gru", "lstm"):
         put(tmp_path, cell, 1, 0.1, lr=0.001, data={"length": 10, "form": None})
-        put(tmp_path, cell, 1, 0.1, lr=0.01, data={"length": 20, "form": "urnn"}, model={"bias": True})
+        put(
+            tmp_path,
+            cell,
+            1,
+            0.1,
+            lr=0.01,
+            data={"length": 20, "form": "urnn"},
+            model={"bias": True},
+            trainer={"precision": "32"},
+        )
     put(tmp_path, "gru", 7, 0.1, lr=0.001, data={"length": 10, "form": None})
     put(tmp_path, "lstm", 1, 0.1, lr=0.001, cell_size=1, data={"length": 10, "form": None, "seed": 1})
     return tmp_path
@@ -42,10 +51,11 @@ def runs(tmp_path: Path) -> Path:
         (["cell=gru", "lr=0.001"], 2),
         (["cell=gru", "lr=0.01", "seed=1"], 1),
         (["data=adding"], 6),
+        (["precision=32"], 2),
     ],
 )
 def test_runs_are_chosen_by_what_they_were_made_with(runs: Path, conditions: list[str], n: int) -> None:
-    """By choices, seeds and values; numbers as numbers, nothing as null, a key by its last part; all conditions hold."""
+    """By choices, seeds and values; numbers as numbers or as they are written, nothing as null, a key by its last part; all conditions hold."""
     assert len(where(read([runs]), conditions)) == n
 
 

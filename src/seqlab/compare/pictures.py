@@ -80,7 +80,7 @@ def _curves(row: Row) -> curves.Curves:
     where = {
         axis: [fmean(c.at[axis][i] for c, i in zip(row.curves, at, strict=True)) for at in shared] for axis in axes
     }
-    spread = [each.half_width if each.n > 1 else 0.0 for each in over]
+    spread = [each.half_width for each in over]
     values = [each.value for each in over]
     low, high = ([v + sign * s for v, s in zip(values, spread, strict=True)] for sign in (-1, 1))
     seeds = [curves.Line(curve.values, curve.at) for curve in row.curves]
