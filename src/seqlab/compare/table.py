@@ -15,13 +15,13 @@ from seqlab import terminal
 from seqlab.compare.across import CAUTION, Scores, improvement, interquartile_mean
 from seqlab.compare.answer import Answer, Row, across
 from seqlab.compare.statistics import Mean, mean, written
-from seqlab.terminal import WIDTH, Terminal
+from seqlab.terminal import LABEL, Terminal
 
 RANGES = 4
 """Into how many parts the lengths of test sequences are put together."""
 
-LABEL, LONG = 13, 24
-"""How wide the names of experiments are at least, and from where on they may go on in a second line for numbers."""
+LONG = 24
+"""How wide the names of experiments are where they go on in a second line for numbers."""
 
 FLOOR = "best"
 """The name of the reference that no predictor can beat."""
@@ -49,10 +49,10 @@ def show(answers: Sequence[Answer]) -> None:
         if each.words:
             console.print()
         if each.section.lengths:
-            console.print(_by_length(each, console.width))
+            console.print(_by_length(each))
             console.print()
     if shared := across(answers):
-        console.print(_across(shared, console.width))
+        console.print(_across(shared))
         console.print()
     lost = [record for each in answers for group in each.section.groups for record in group.unfinished]
     if lost:
@@ -74,7 +74,7 @@ def _table(answer: Answer, width: int) -> Table:
     columns = [
         name for name in ("place", "test", *criteria, "median", "n", *wanted[1:3], *wanted[4:]) if name in chosen
     ]
-    table = _started(answer.title, columns, width)
+    table = terminal.numbers(answer.title, columns)
     for label, cells in rows.items():
         table.add_row(label, *(cells.get(name, "-") for name in columns))
     table.add_section()
@@ -113,38 +113,28 @@ def _fitting(needed: Sequence[str], wanted: Sequence[str], rows: Sequence[Mappin
     return chosen
 
 
-def _by_length(answer: Answer, width: int) -> Table:
+def _by_length(answer: Answer) -> Table:
     """The main metric over test sequences from short to long."""
     lengths, measure = answer.section.lengths, answer.section.measure or {}
     parts = [part.tolist() for part in np.array_split(lengths, min(RANGES, len(lengths)))]
     spans = [part[0] if len(part) == 1 else f"{part[0]}–{part[-1]}" for part in parts]
-    table = _started(f"{answer.section.data}: {measure['name'].replace('_', ' ')} by length", spans, width)
+    table = terminal.numbers(f"{answer.section.data}: {measure['name'].replace('_', ' ')} by length", spans)
     for row in answer.rows:
         table.add_row(row.label, *(written(mean(row.group.scores_at(part))) for part in parts))
     return table
 
 
-def _across(shared: Mapping[str, Scores], width: int) -> Table:
+def _across(shared: Mapping[str, Scores]) -> Table:
     """What the experiments are worth on all tasks together."""
     n = min(len(task) for scores in shared.values() for task in scores)
     caution = "" if n >= CAUTION else f"; {n} seeds are few for its interval"
     tasks = len(next(iter(shared.values())))
-    table = _started(f"{tasks} tasks together{caution}", ["score", "interval", "wins"], width)
+    table = terminal.numbers(f"{tasks} tasks together{caution}", ["score", "interval", "wins"])
     means = {label: interquartile_mean(scores) for label, scores in shared.items()}
     for label, middle in sorted(means.items(), key=lambda item: -item[1].value):
         others = [improvement(shared[label], scores).value for other, scores in shared.items() if other != label]
         wins = f"{100 * fmean(others):.0f} %" if others else "-"
         table.add_row(label, f"{middle.value:.3f}", f"{middle.low:.3f} to {middle.high:.3f}", wins)
-    return table
-
-
-def _started(title: str, columns: Sequence[str], width: int) -> Table:
-    """A table without rows, whose numbers go on in a second line where there is little room beside each other."""
-    narrow = width < WIDTH
-    table = terminal.table(title)
-    table.add_column("cell", min_width=None if narrow else LABEL, overflow="fold")
-    for name in columns:
-        table.add_column(name, justify="right", no_wrap=not narrow, overflow="fold")
     return table
 
 

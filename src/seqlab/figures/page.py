@@ -20,6 +20,7 @@ HEAD = """<!DOCTYPE html>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{title}</title>
 <style>
+html {{ overflow-y: scroll }}  /* there from the beginning, or the figures above it would be drawn too wide */
 body {{ max-width: 1100px; margin: 0 auto; padding: 8px; color: #2a3f5f }}
 body {{ font: 16px/1.45 "Open Sans", verdana, arial, sans-serif }}
 h1 {{ font-size: 1.4em }} h2 {{ font-size: 1.15em; margin: 1.5em 0 0.3em }} p {{ max-width: 46em }}
