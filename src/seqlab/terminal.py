@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import timedelta
 
 from rich import box
@@ -10,6 +11,8 @@ from rich.table import Table
 
 WIDTH = 80
 """Columns where the output is not a terminal, so that a file reads as a terminal does."""
+LABEL = 13
+"""Columns that the name of an experiment has at least, where there is room."""
 
 
 class Terminal(Console):
@@ -36,6 +39,16 @@ def table(title: str = "") -> Table:
         padding=(0, 1, 0, 0),
         show_edge=False,
     )
+
+
+def numbers(title: str, columns: Iterable[str]) -> Table:
+    """An empty table of numbers beside names; where there is little room, a number goes on in a second line."""
+    narrow = Terminal().width < WIDTH
+    shown = table(title)
+    shown.add_column("cell", min_width=None if narrow else LABEL, overflow="fold")
+    for name in columns:
+        shown.add_column(name, justify="right", no_wrap=not narrow, overflow="fold")
+    return shown
 
 
 def count(number: int, noun: str) -> str:
