@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from conftest import TINY, WILD, Command
-from seqlab import tracking
+from seqlab import wandb_run
 from seqlab.ledger import find
 from seqlab.runs import Run
 
@@ -87,12 +87,11 @@ def test_a_tracker_that_dies_in_mid_run_is_a_warning(
     seqlab: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Training ends well, says so once, and metrics.csv has all rows."""
-    from pytorch_lightning.loggers import WandbLogger
 
     def fail(*_: object, **__: object) -> None:
         raise ConnectionResetError("the service is gone")
 
-    monkeypatch.setattr(WandbLogger, "log_metrics", fail)
+    monkeypatch.setattr(wandb_run.WandbTracker, "tell", fail)
     answer = seqlab("train", *TINY)
     assert answer.code == 0
     assert answer.out.count("W&B stopped listening (the service is gone)") == 1
@@ -106,6 +105,6 @@ def test_the_mode_follows_the_key(key: str | None, mode: str, monkeypatch: pytes
     if key:
         monkeypatch.setenv("WANDB_API_KEY", key)
     seen = []
-    monkeypatch.setattr(tracking.WandbRun, "_init", lambda self, run, mode: seen.append(mode))
-    tracking.WandbRun("seqlab")._start(Run({"id": "a", "runs_dir": str(tmp_path)}))
+    monkeypatch.setattr(wandb_run.WandbRun, "begin", lambda self, run, mode, again: seen.append(mode))
+    wandb_run.WandbRun("seqlab")._start(Run({"id": "a", "runs_dir": str(tmp_path)}))
     assert seen == [mode]

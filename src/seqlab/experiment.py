@@ -122,6 +122,7 @@ def build(run: Run) -> Built:
     limits = config.get("budget")
     processes.check_share(run)
     _check_device(config["trainer"])
+    tracking.check(config["logger"])
     # before any data, so that what Lightning refuses costs nothing
     _construct("trainer", config, logger=False, enable_checkpointing=False, plugins=[processes.environment()])
     with _blamed_on("cell", config):
@@ -184,7 +185,7 @@ def _train(run: Run, built: Built, stop: Stop) -> Mapping[str, Any]:
             "epochs": trainer.current_epoch,
             "seconds": round(task.seconds, 3),
             "tokens_per_second": round(task.positions_seen / task.seconds, 1),
-            "wandb": tracking.tell_best(loggers, best_metrics),
+            "wandb": tracking.conclude(loggers, best_metrics, best),
         }
     if processes.leads():
         run.conclude(summary)
