@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from pytorch_lightning.loggers import Logger
@@ -18,17 +18,20 @@ class Tracker(Logger):
     """Somebody who is told of a run, each row once, and whose failure ends the telling and not the run.
 
     Args:
-        row: the number of the next row that is logged.
-        known: how many rows it has from an earlier try; since they are made again to the same digits, they are not told
-            again.
+        known: how many rows it has from an earlier try. These are logged again, to the same digits, and not told again.
     """
 
     version = ""
     broken = False
 
-    def __init__(self, row: int, known: int):
+    def __init__(self, known: int):
         super().__init__()
-        self.row, self.known = row, known
+        self.known, self.row = known, 0
+
+    def catch_up(self, rows: Iterable[Mapping[str, float]]) -> None:
+        """Log what an earlier try has logged before the step that the run goes on from."""
+        for row in rows:
+            self.log_metrics({name: value for name, value in row.items() if name != "step"}, int(row["step"]))
 
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
         """Tells a row, or warns once and tells no more."""
@@ -61,11 +64,11 @@ class LightningTracker(Tracker):
     Args:
         name: what it is called in the configuration.
         logger: Lightning's own.
-        row, known: as for any tracker.
+        known: as for any tracker.
     """
 
-    def __init__(self, name: str, logger: Logger, row: int, known: int):
-        super().__init__(row, known)
+    def __init__(self, name: str, logger: Logger, known: int):
+        super().__init__(known)
         self._name, self.logger = name, logger
 
     @property

@@ -6,15 +6,15 @@ One that fails is a warning: the run folder has the facts.
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
-from pytorch_lightning.loggers import Logger
+from pytorch_lightning.loggers import CSVLogger, Logger
 
 from seqlab.errors import ConfigError
 from seqlab.metrics_file import MetricsFile
@@ -33,7 +33,7 @@ def check(entries: Mapping[str, Any] | None) -> None:
         ConfigError: the package of one is not installed.
     """
     for name in entries or ():
-        if name in EXTRAS and importlib.util.find_spec(name) is None:
+        if name in EXTRAS and find_spec(name) is None:
             raise ConfigError(
                 f"logger={name}: the package {name} is not installed. Install it with: pip install 'seqlab[{name}]'"
             )
@@ -64,9 +64,7 @@ def loggers(entries: Mapping[str, Any] | None, run: Run, reached: int) -> Iterat
                 opened = stack.enter_context(made.open(run, metrics))
                 trackers += [opened] if opened else []
             else:
-                trackers.append(LightningTracker(name, made, len(metrics.before), metrics.told))
-                if not reached:
-                    trackers[-1].log_hyperparams(told_of(run))
+                trackers.append(_told_so_far(name, made, run, metrics))
         yield [metrics, *trackers]
         metrics.settle()
 
@@ -84,6 +82,16 @@ def conclude(loggers: Sequence[Logger], metrics: Mapping[str, float], checkpoint
             logger.conclude(metrics, checkpoint)
             return logger.where()
     return None
+
+
+def _told_so_far(name: str, logger: Logger, run: Run, metrics: MetricsFile) -> LightningTracker:
+    """A logger of Lightning's that knows all that there is to know at the step that the run goes on from."""
+    known = 0 if isinstance(logger, CSVLogger) else metrics.told  # that one removes what an earlier try has left
+    tracker = LightningTracker(name, logger, known)
+    if not known:
+        tracker.log_hyperparams(told_of(run))
+    tracker.catch_up(metrics.before)
+    return tracker
 
 
 def _made(name: str, entry: Mapping[str, Any], run: Run) -> Any:

@@ -57,8 +57,7 @@ class WandbRun:
             yield None
             return
         tracker = WandbTracker(wandb_run, self.checkpoint)
-        for row in metrics.before:
-            tracker.log_metrics({name: value for name, value in row.items() if name != "step"}, int(row["step"]))
+        tracker.catch_up(metrics.before)
         exit_code = 1
         try:
             yield tracker
@@ -158,7 +157,7 @@ class WandbTracker(Tracker):
     name = "W&B"
 
     def __init__(self, run: Any, checkpoint: bool = True):
-        super().__init__(0, run.step)
+        super().__init__(run.step)
         self.run, self.checkpoint = run, checkpoint
         self.unsent: Any = None
         self.summary: dict[str, Any] = {}
