@@ -14,6 +14,8 @@ from scipy.stats import trim_mean
 
 DRAWS = 2000
 """Of the bootstrap."""
+ENDS = (0.025, 0.975)
+"""Of its intervals, as shares of the draws."""
 CAUTION = 5
 """Below so many seeds the bootstrap's 95 % are 80 to 87 (three seeds, three to twelve tasks)."""
 
@@ -37,40 +39,30 @@ def normalised(score: float, chance: float, best: float) -> float:
 
 def interquartile_mean(scores: Scores) -> Interval:
     """The mean of the middle half of all runs."""
-    return _bootstrapped(lambda drawn: float(trim_mean(np.concatenate(drawn), 0.25)), scores)
+    (value,), draws = _both(lambda drawn: trim_mean(drawn, 0.25, axis=1), scores)
+    return Interval(float(value), *map(float, np.quantile(draws, ENDS)))
 
 
 def profile(scores: Scores, thresholds: Sequence[float]) -> list[Interval]:
     """The share of all runs that score above each threshold (Dolan & Moré 2002, as Agarwal et al. have it)."""
-
-    def share(drawn: Sequence[np.ndarray]) -> np.ndarray:
-        return (np.concatenate(drawn)[:, None] > np.asarray(thresholds)).mean(0)
-
-    values, draws = share(_arrays(scores)), np.stack([share(drawn) for drawn in _draws(scores)])
-    low, high = np.quantile(draws, [0.025, 0.975], axis=0)
+    (values,), draws = _both(lambda drawn: np.stack([(drawn > at).mean(1) for at in thresholds], 1), scores)
+    low, high = np.quantile(draws, ENDS, axis=0)
     return [Interval(*map(float, each)) for each in zip(values, low, high, strict=True)]
 
 
-def improvement(a: Scores, b: Scores) -> Interval:
+def improvement(a: Scores, b: Scores) -> float:
     """The probability that a run of a beats one of b on a task, ties half, mean over tasks."""
-
-    def wins(drawn: Sequence[np.ndarray]) -> float:
-        halves = zip(drawn[: len(a)], drawn[len(a) :], strict=True)
-        return float(np.mean([((x[:, None] > y) + (x[:, None] == y) / 2).mean() for x, y in halves]))
-
-    return _bootstrapped(wins, [*a, *b])
+    signs = (np.sign(np.subtract.outer(x, y)).mean() for x, y in zip(a, b, strict=True))
+    return float(np.mean([(1 + sign) / 2 for sign in signs]))
 
 
-def _bootstrapped(statistic: Callable[[Sequence[np.ndarray]], float], scores: Scores) -> Interval:
-    low, high = np.quantile([statistic(drawn) for drawn in _draws(scores)], [0.025, 0.975])
-    return Interval(statistic(_arrays(scores)), float(low), float(high))
+def _both(statistic: Callable[[np.ndarray], np.ndarray], scores: Scores) -> tuple[np.ndarray, np.ndarray]:
+    """A statistic of all runs, and of those of each draw, which are the rows of what it is given."""
+    return statistic(np.concatenate(scores)[None]), statistic(_draws(scores))
 
 
-def _arrays(scores: Scores) -> list[np.ndarray]:
-    return [np.asarray(task, dtype=float) for task in scores]
-
-
-def _draws(scores: Scores) -> list[list[np.ndarray]]:
-    """Seeds drawn with replacement within each task, the same for the same scores."""
-    rng, tasks = np.random.default_rng(0), _arrays(scores)
-    return [[task[rng.integers(len(task), size=len(task))] for task in tasks] for _ in range(DRAWS)]
+def _draws(scores: Scores) -> np.ndarray:
+    """Seeds drawn with replacement within each task, the same for the same scores; a row for each draw."""
+    rng = np.random.default_rng(0)
+    drawn = [np.asarray(task)[rng.integers(len(task), size=(DRAWS, len(task)))] for task in scores]
+    return np.concatenate(drawn, axis=1)

@@ -44,7 +44,7 @@ class Row:
         found = {self.group.name(record): record.summary["test"].get(name) for record in ended}
         return {run: score for run, score in found.items() if score is not None and not math.isnan(score)}
 
-    @property
+    @cached_property
     def mean(self) -> Mean:
         """Over its seeds."""
         return mean(list(self.scores.values()))
@@ -109,7 +109,7 @@ class Answer:
         """The best and the worst place of each experiment that has a result."""
         return ranks([row.label for row in self.rows if row.scores], self.pairs)
 
-    @property
+    @cached_property
     def references(self) -> Mapping[str, float]:
         """What predictors score that need no training, where this is the measure that they are known for."""
         main = self.section.measure
@@ -121,7 +121,7 @@ class Answer:
         naive = [name for name in self.references if name != FLOOR]
         return min(naive, key=lambda name: self.sign * self.references[name], default=None)
 
-    @property
+    @cached_property
     def threshold(self) -> float | None:
         """What runs are timed by: what was asked for, or where the task is solved, or the strongest reference."""
         if self.asked is not None:
@@ -138,7 +138,7 @@ class Answer:
         name = self.metric.replace("_", " ")
         return f"{self.section.data}: {', '.join(filter(None, [name, self.unit, f'{better} is better']))}"
 
-    @property
+    @cached_property
     def words(self) -> list[str]:
         """The answer in a sentence or two; none where there is nothing to compare."""
         ranked = [row.label for row in self.rows if row.scores]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from statistics import fmean
 
 import numpy as np
 from markupsafe import Markup
@@ -77,8 +78,7 @@ def _curves(row: Row) -> curves.Curves:
     over = [mean([curve.values[i] for curve, i in zip(row.curves, at, strict=True)]) for at in shared]
     axes = [axis for axis in AXES if all(axis in curve.at for curve in row.curves)]
     where = {
-        axis: [mean([c.at[axis][i] for c, i in zip(row.curves, at, strict=True)]).value for at in shared]
-        for axis in axes
+        axis: [fmean(c.at[axis][i] for c, i in zip(row.curves, at, strict=True)) for at in shared] for axis in axes
     }
     spread = [each.half_width if each.n > 1 else 0.0 for each in over]
     values = [each.value for each in over]

@@ -120,7 +120,7 @@ def _together(answers: Sequence[Answer]) -> list[Part]:
     means = {label: interquartile_mean(tasks) for label, tasks in shared.items()}
     rows = []
     for label, told in sorted(means.items(), key=lambda item: -item[1].value):
-        wins = {other: improvement(shared[label], shared[other]).value for other in shared if other != label}
+        wins = {other: improvement(shared[label], shared[other]) for other in shared if other != label}
         beats = "; ".join(f"{other} {100 * share:.0f} %" for other, share in wins.items())
         rows.append([label, f"{told.value:.3f}", f"{told.low:.3f} to {told.high:.3f}", beats])
     caption = "Interquartile mean of scores that are 0 at chance and 1 at the best possible"
@@ -146,9 +146,11 @@ def _comparison(answer: Answer) -> Part:
 
 def _until(answer: Answer) -> list[Table]:
     """When runs reached the threshold, by all that is counted."""
+    if answer.threshold is None:
+        return []
     rows = []
-    for row in answer.rows if answer.threshold is not None else ():
-        reached = [row.reach(answer.threshold or 0.0, answer.sign, axis) for axis in AXES]
+    for row in answer.rows:
+        reached = [row.reach(answer.threshold, answer.sign, axis) for axis in AXES]
         if any(reach.n for reach in reached):
             rows.append([row.label, *map(str, reached)])
     caption = f"Until validation was at {answer.threshold:.3g}: Kaplan–Meier median (k/n: k of n seeds ever were)"

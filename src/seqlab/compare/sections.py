@@ -6,6 +6,7 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from statistics import fmean
 from typing import Any
 
@@ -90,7 +91,7 @@ class Section:
     data: str
     groups: tuple[Group, ...]
 
-    @property
+    @cached_property
     def finished(self) -> list[Record]:
         """The records that have a result."""
         return [record for group in self.groups for record in group.finished]

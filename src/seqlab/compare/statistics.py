@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+from scipy.special import stdtrit
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ def mean(scores: Sequence[float], confidence: float = 0.95) -> Mean:
     if n == 1:
         return Mean(value, math.nan, 1)
     error = float(np.std(scores, ddof=1)) / math.sqrt(n)
-    return Mean(value, float(stats.t.ppf((1 + confidence) / 2, n - 1)) * error, n)
+    return Mean(value, float(stdtrit(n - 1, (1 + confidence) / 2)) * error, n)
 
 
 def written(mean: Mean) -> str:

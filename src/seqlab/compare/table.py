@@ -135,7 +135,7 @@ def _across(shared: Mapping[str, Scores]) -> Table:
     table = terminal.numbers(f"{tasks} tasks together{caution}", ["score", "interval", "wins"])
     means = {label: interquartile_mean(scores) for label, scores in shared.items()}
     for label, middle in sorted(means.items(), key=lambda item: -item[1].value):
-        others = [improvement(shared[label], scores).value for other, scores in shared.items() if other != label]
+        others = [improvement(shared[label], scores) for other, scores in shared.items() if other != label]
         wins = f"{100 * fmean(others):.0f} %" if others else "-"
         table.add_row(label, f"{middle.value:.3f}", f"{middle.low:.3f} to {middle.high:.3f}", wins)
     return table

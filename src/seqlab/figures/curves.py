@@ -73,8 +73,8 @@ def draw(groups: Sequence[Curves], measure: str, known: Mapping[str, float]) -> 
     lowest = min((value for value in seen if value > 0), default=0.0)
     axes: list[Axis] = []
     for group in groups:
-        for seed in group.seeds:
-            axes.append(_add_seed(figure, group, seed.thinned, look[group.label]))
+        if group.seeds:
+            axes.append(_add_seeds(figure, group, look[group.label]))
         if len(group.seeds) > 1 and group.mean.values:
             axes.append(_add_band(figure, group, look[group.label], lowest))
         axes.append(_add_mean(figure, group, look[group.label]))
@@ -84,13 +84,17 @@ def draw(groups: Sequence[Curves], measure: str, known: Mapping[str, float]) -> 
     return figure.update_layout(height=HEIGHT, legend={"orientation": "h", "y": -0.2, "x": 0})
 
 
-def _add_seed(figure: Figure, group: Curves, seed: Line, look: Look) -> Axis:
+def _add_seeds(figure: Figure, group: Curves, look: Look) -> Axis:
+    """All of them as one trace with gaps, since a page with a trace for each run of hundreds is slow."""
+    seeds = [seed.thinned for seed in group.seeds]
     line = {"color": look.colour, "width": 1, "dash": look.dash}
     figure.add_scatter(
-        y=_short(seed.values), mode="lines", line=line, opacity=0.6, visible=False, meta="seed",
+        y=_short(_apart([seed.values for seed in seeds])), mode="lines",
+        line=line, opacity=0.6, visible=False, meta="seed",
         name=group.label, legendgroup=group.label, showlegend=False, hoverinfo="skip",
     )  # fmt: skip
-    return seed.at
+    told = [axis for axis in seeds[0].at if all(axis in seed.at for seed in seeds)]
+    return {axis: _apart([seed.at[axis] for seed in seeds]) for axis in told}
 
 
 def _add_band(figure: Figure, group: Curves, look: Look, lowest: float) -> Axis:
@@ -111,6 +115,11 @@ def _add_mean(figure: Figure, group: Curves, look: Look) -> Axis:
         marker=marker, name=group.label, legendgroup=group.label,
     )  # fmt: skip
     return mean.at
+
+
+def _apart(parts: Sequence[Sequence[float]]) -> list[float]:
+    """One after the other, with a gap between each two."""
+    return [value for part in parts for value in (*part, math.nan)][:-1]
 
 
 def _short(values: Sequence[float]) -> list[float | None]:
