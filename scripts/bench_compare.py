@@ -129,7 +129,7 @@ def opened(page: Path) -> dict[str, float] | None:
     heard: list[str] = []
 
     class Listener(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:  # noqa: N802
+        def do_GET(self) -> None:
             heard.append(self.path)
             self.send_response(204)
             self.end_headers()

@@ -202,6 +202,38 @@ class FakeWandb:
             "project": _project(run.project),
         }
 
+    # What a reader asks.
+
+    def on_GetDefaultEntity(self, _: Json) -> Json:
+        return {"viewer": {"id": "U", "entity": ENTITY}}
+
+    def on_Runs(self, told: Json) -> Json:
+        runs = [run for run in self.runs.values() if run.project == told["project"]]
+        if not runs:
+            return {"project": None}
+        edges = [{"node": self._node(run), "cursor": run.id} for run in runs]
+        page = {"edges": edges, "pageInfo": {"endCursor": runs[-1].id, "hasNextPage": False}}
+        return {"project": {"internalId": "P", "runCount": len(runs), "readOnly": False, "runs": page}}
+
+    def on_RunFullHistory(self, told: Json) -> Json:
+        return {"project": {"run": {"history": self.runs[told["name"]].lines("wandb-history.jsonl")}}}
+
+    def _node(self, run: FakeRun) -> Json:
+        return self._bucket(run) | {
+            "projectId": "1",
+            "state": run.state,
+            "group": run.about.get("groupName"),
+            "jobType": run.about.get("jobType"),
+            "commit": None,
+            "readOnly": False,
+            "createdAt": "2026-01-01T00:00:00Z",
+            "heartbeatAt": "2026-01-01T00:00:00Z",
+            "notes": "",
+            "systemMetrics": "{}",
+            "user": {"name": ENTITY, "username": ENTITY},
+            "historyKeys": None,
+        }
+
     # Artefacts.
 
     def on_ArtifactType(self, _: Json) -> Json:

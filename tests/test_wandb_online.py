@@ -16,14 +16,14 @@ from typing import Any
 import pytest
 
 from conftest import TINY, WILD, Command
-from fake_wandb import ENTITY, KEY, FakeRun, FakeWandb
+from fake_wandb import ENTITY, FakeRun, FakeWandb
 from seqlab import wandb_run
 from seqlab.ledger import find
 from seqlab.metrics_file import MetricsFile
 
 PROGRAM = Path(sys.executable).with_name("wandb")
 
-LIMIT = 60
+LIMIT = 120
 """Seconds that any of these tests may take."""
 
 LOGGED = (*TINY[:1], "trainer.max_epochs=3", *TINY[2:], "trainer.log_every_n_steps=1")
@@ -44,24 +44,6 @@ def _limited() -> Iterator[None]:
     yield
     signal.alarm(0)
     signal.signal(signal.SIGALRM, before)
-
-
-@pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[FakeWandb]:
-    """A server, and an account at it; at the end it has been asked nothing that it does not know."""
-    import wandb
-
-    fake = FakeWandb()
-    monkeypatch.setenv("WANDB_BASE_URL", fake.url)
-    monkeypatch.setenv("WANDB_API_KEY", KEY)
-    monkeypatch.setenv("WANDB_HTTP_TIMEOUT", "1")
-    monkeypatch.setenv("WANDB_DATA_DIR", "")  # as where nobody has set it
-    monkeypatch.delenv("WANDB_DATA_DIR")
-    wandb.teardown()  # it reads its settings once per process
-    yield fake
-    wandb.teardown()
-    fake.close()
-    assert fake.unknown == []
 
 
 def sync(*options: str | Path) -> None:
