@@ -154,6 +154,9 @@ class FakeWandb:
         user = {"id": "U", "entity": ENTITY, "username": ENTITY, "email": "", "flags": "{}", "teams": {"edges": []}}
         return {"viewer": user}
 
+    def on_GetDefaultEntity(self, told: Json) -> Json:
+        return self.on_Viewer(told)
+
     def on_ServerFeaturesQuery(self, _: Json) -> Json:
         return {"serverInfo": {"features": []}}
 
@@ -269,6 +272,28 @@ class FakeWandb:
 
     def _upload(self, number: str, name: str) -> Json:
         return {"uploadUrl": f"{self.url}/artifacts/{number}/{name}", "uploadHeaders": []}
+
+    # Views of a project, and reports, which are views, too.
+
+    def on_ProjectInternalId(self, told: Json) -> Json:
+        return {"project": {"id": "P", "internalId": "UDox"}}
+
+    def on_GetProjects(self, told: Json) -> Json:
+        names = sorted({run.project for run in self.runs.values()})
+        about = {"id": "P", "entityName": ENTITY, "createdAt": "", "isBenchmark": False, "user": None}
+        edges = [{"node": about | {"name": name}, "cursor": ""} for name in names]
+        return {"models": {"edges": edges, "pageInfo": {"hasNextPage": False, "endCursor": ""}}}
+
+    def on_UpsertView2(self, told: Json) -> Json:
+        self.views.append(told | {"spec": json.loads(told["spec"])})
+        return {"upsertView": {"view": {"id": f"V{len(self.views)}", "name": told["name"]}, "inserted": True}}
+
+    def on_upsertView(self, told: Json) -> Json:
+        answer = self.on_UpsertView2(told)
+        project = {"id": "P", "name": told["projectName"], "entityName": ENTITY}
+        view = {key: told[key] for key in ("type", "name", "displayName", "description", "spec")}
+        answer["upsertView"]["view"] |= view | {"project": project, "updatedAt": "2020-01-01T00:00:00"}
+        return answer
 
     # Sweeps: a grid, one run after the other.
 

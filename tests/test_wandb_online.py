@@ -20,6 +20,7 @@ from fake_wandb import ENTITY, FakeRun, FakeWandb
 from seqlab import wandb_run
 from seqlab.ledger import find
 from seqlab.metrics_file import MetricsFile
+from seqlab.plugins import conf_dir
 
 PROGRAM = Path(sys.executable).with_name("wandb")
 
@@ -261,3 +262,31 @@ def test_a_run_that_is_made_anew_replaces_the_one_of_its_name(
         (folder,) = find([tmp_path / "runs"])
         shutil.rmtree(folder)
     assert asked == [None, None]
+
+
+@pytest.mark.filterwarnings("ignore:Read the `app_url` setting:DeprecationWarning")  # wandb's own
+def test_a_sweep_of_wandb_drives_our_overrides(
+    server: FakeWandb, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The example file, with a real agent: its choices reach the runs, and lock no part of their configuration."""
+    import wandb
+    import yaml
+    from wandb.wandb_agent import Agent
+
+    asked = yaml.safe_load((conf_dir() / "wandb_sweep.yaml").read_text())
+    assert asked["command"] == ["seqlab", "train", "${args_no_hyphens}"]
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(Agent, "POLL_INTERVAL", 0.2)
+    few = {"cell": {"values": ["lstm", "gru"]}, "optimizer.lr": {"value": 0.25}, "seed": {"value": 7}}
+    command = [sys.executable, "-m", "seqlab", "train", *TINY, "${args_no_hyphens}"]
+    sweep = wandb.sweep(asked | {"parameters": asked["parameters"] | few, "command": command}, entity=ENTITY)
+    wandb.agent(sweep, entity=ENTITY, project=asked["project"])
+    assert [run.config["cell"]["value"] for run in server.runs.values()] == ["lstm", "gru"]
+    for name, run in server.runs.items():
+        assert (name.startswith("agent"), run.about["sweep"], run.state) == (True, sweep, "finished")
+        config = run.config["cfg"]["value"]
+        assert (config["seed"], config["choices"]["data"], config["optimizer"]["lr"]) == (7, "adding", 0.25)
+        assert config["cell"]["hidden_size"] == 8
+        assert run.about["displayName"] == config["id"]
+        assert (tmp_path / "runs" / config["id"] / "summary.json").exists()
+        assert "best/val/mse" in run.summary

@@ -13,11 +13,11 @@ import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from netrc import NetrcParseError, netrc
 from pathlib import Path
 from shlex import quote
 from typing import Any
 
+from seqlab.account import has_key
 from seqlab.errors import SeqlabError
 from seqlab.metrics_file import MetricsFile
 from seqlab.runs import Run
@@ -225,19 +225,6 @@ class WandbTracker(Tracker):
             "path": str(Path(run.dir).parent),
             "url": None if run.offline else run.url,
         }
-
-
-def has_key() -> bool:
-    """Whether a W&B API key is configured: in the environment, or in the netrc file where 'wandb login' puts it."""
-    if os.environ.get("WANDB_API_KEY"):
-        return True
-    try:
-        import wandb
-
-        host = wandb.Settings().base_url.partition("://")[2].split("/")[0].split(":")[0]
-        return netrc(os.environ.get("NETRC")).authenticators(host) is not None
-    except (FileNotFoundError, NetrcParseError, ImportError):
-        return False
 
 
 def _page(columns: list[str], data: list[list[str]]) -> str:
