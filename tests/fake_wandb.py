@@ -207,9 +207,6 @@ class FakeWandb:
 
     # What a reader asks.
 
-    def on_GetDefaultEntity(self, _: Json) -> Json:
-        return {"viewer": {"id": "U", "entity": ENTITY}}
-
     def on_Runs(self, told: Json) -> Json:
         runs = [run for run in self.runs.values() if run.project == told["project"]]
         if not runs:

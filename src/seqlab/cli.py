@@ -280,11 +280,11 @@ def dashboard(arguments: Sequence[str]) -> None:
     parser.add_argument("--entity", metavar="NAME", help="the W&B user or team, if not the account's default")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write what would be sent, and send nothing")
     given = parser.parse_args(arguments)
-    from seqlab.compare import answer, dashboard, export, horizon, read
+    from seqlab.compare import answer, dashboard, export, horizon, read, sections
 
     dashboard.check()
     records = [record for record in read.read(given.paths) if not horizon.is_trial(record)]
-    answers = [answer.answer(section) for section in read.sections(records)]
+    answers = [answer.answer(section) for section in sections.sections(records)]
     project = given.project or dashboard.project_of(answers)
     if given.json:
         export.save(given.json, dashboard.as_json(dashboard.build(answers, project)))
