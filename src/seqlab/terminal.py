@@ -23,6 +23,10 @@ class Terminal(Console):
         if not self.is_terminal:
             self.width = WIDTH
 
+    def explain(self, text: str) -> None:
+        """Say how what was shown is to be read, as wide as a page."""
+        self.print(" ".join(text.split()), style="dim", width=min(self.width, WIDTH))
+
     def on_broken_pipe(self) -> None:
         """Nobody is reading any more."""
         raise BrokenPipeError

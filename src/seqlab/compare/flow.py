@@ -64,7 +64,7 @@ def show(flows: Mapping[str, Sequence[Curves]]) -> None:
             if table.row_count:
                 console.print(table)
                 console.print()
-    console.print(LEGEND, style="dim", soft_wrap=True)
+    console.explain(LEGEND)
 
 
 def drawn(flows: Mapping[str, Sequence[Curves]]) -> str:

@@ -46,7 +46,7 @@ def show(horizons: Sequence[Horizon]) -> None:
         console.print()
     coverage = _coverage(horizons)
     interval = INTERVAL.format(coverage=coverage) if coverage else ""
-    console.print(LEGEND.format(interval=interval), style="dim", soft_wrap=True)
+    console.explain(LEGEND.format(interval=interval))
 
 
 def drawn(horizons: Sequence[Horizon]) -> str:

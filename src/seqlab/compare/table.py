@@ -70,7 +70,7 @@ def show(answers: Sequence[Answer]) -> None:
     criteria = any(each.section.criteria for each in answers)
     timed = any(str(column.header).startswith("steps to") for table in tables for column in table.columns)
     told = f"{LEGEND}{SOLVED * criteria}{UNTIL * timed}{ACROSS * bool(shared)}"
-    console.print(told.format(reads=reads(answers)), style="dim")
+    console.explain(told.format(reads=reads(answers)))
 
 
 def reads(answers: Sequence[Answer]) -> str:
