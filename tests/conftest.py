@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+
+from fake_wandb import KEY, FakeWandb
 
 
 class Answer(NamedTuple):
@@ -87,3 +89,21 @@ def train(seqlab: Command) -> Command:
         return seqlab("train", "logger=none", *tiny, *arguments)
 
     return run
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[FakeWandb]:
+    """A server, and an account at it; at the end it has been asked nothing that it does not know."""
+    import wandb
+
+    fake = FakeWandb()
+    monkeypatch.setenv("WANDB_BASE_URL", fake.url)
+    monkeypatch.setenv("WANDB_API_KEY", KEY)
+    monkeypatch.setenv("WANDB_HTTP_TIMEOUT", "1")
+    monkeypatch.setenv("WANDB_DATA_DIR", "")  # as where nobody has set it
+    monkeypatch.delenv("WANDB_DATA_DIR")
+    wandb.teardown()  # it reads its settings once per process
+    yield fake
+    wandb.teardown()
+    fake.close()
+    assert fake.unknown == []

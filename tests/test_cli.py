@@ -13,7 +13,7 @@ def test_the_verbs_fit_a_terminal(seqlab: Command) -> None:
     """In 80 columns."""
     out = seqlab("--help").out
     assert max(map(len, out.splitlines())) <= 80
-    for verb in ("train", "resume", "status", "compare", "horizon", "gradients", "list"):
+    for verb in ("train", "resume", "status", "compare", "dashboard", "horizon", "gradients", "list"):
         assert f"  seqlab {verb} " in out
 
 

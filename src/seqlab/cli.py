@@ -28,6 +28,7 @@ USAGE = """seqlab: a laboratory for recurrent sequence models.
   seqlab resume FOLDER --fork key=value     begin another run where it stopped
   seqlab status FOLDER ...                  finished, running, failed, missing
   seqlab compare FOLDER ...                 means and intervals over seeds
+  seqlab dashboard FOLDER ...               the comparison, put up in W&B
   seqlab horizon data=copy cell=rnn,lstm    how far back each cell remembers
   seqlab horizon FOLDER ...                 the horizons that some runs tell of
   seqlab gradients FOLDER ...               how far back errors flow through it
@@ -90,6 +91,7 @@ def _verb(name: str) -> Callable[[Sequence[str]], None]:
         "resume": resume,
         "status": status,
         "compare": compare,
+        "dashboard": dashboard,
         "horizon": horizon,
         "gradients": gradients,
         "list": list_options,
@@ -268,6 +270,27 @@ def _fetched(project: str) -> Path:
     folder = Path(_scratch())
     fetch(project, folder)
     return folder
+
+
+def dashboard(arguments: Sequence[str]) -> None:
+    """Put up the comparison of the runs in some folders in Weights & Biases."""
+    parser = _parser("dashboard", "A view of the W&B project for each task, and a report with tables and references.")
+    parser.add_argument("paths", type=Path, nargs="+", help="run folders, or folders of them")
+    parser.add_argument("--project", metavar="NAME", help="the W&B project, if not the one that the runs are in")
+    parser.add_argument("--entity", metavar="NAME", help="the W&B user or team, if not the account's default")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write what would be sent, and send nothing")
+    given = parser.parse_args(arguments)
+    from seqlab.compare import answer, dashboard, export, horizon, read, sections
+
+    dashboard.check()
+    records = [record for record in read.read(given.paths) if not horizon.is_trial(record)]
+    answers = [answer.answer(section) for section in sections.sections(records)]
+    project = given.project or dashboard.project_of(answers)
+    if given.json:
+        export.save(given.json, dashboard.as_json(dashboard.build(answers, project)))
+        return
+    for url in dashboard.send(answers, project, given.entity):
+        print(url)
 
 
 def horizon(arguments: Sequence[str]) -> None:

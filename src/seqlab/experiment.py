@@ -122,6 +122,7 @@ def build(run: Run) -> Built:
     limits = config.get("budget")
     processes.check_share(run)
     _check_device(config["trainer"])
+    tracking.check(config["logger"])
     # before any data, so that what Lightning refuses costs nothing
     _construct("trainer", config, logger=False, enable_checkpointing=False, plugins=[processes.environment()])
     with _blamed_on("cell", config):
@@ -181,7 +182,7 @@ def _train(run: Run, built: Built, stop: Stop) -> Mapping[str, Any]:
         test_reads = run.reads_test() if processes.leads() else 0
         tested = trainer.test(task, datamodule=data, ckpt_path=best, weights_only=True, verbose=False)[0]
         best_metrics = {name: value for name, value in validated.items() if name.startswith("val/")}
-        summary = {
+        summary: dict[str, Any] = {
             "status": "finished",
             **facts.of_run(run, built.data),
             "hidden_size": built.hidden_size,
@@ -198,8 +199,8 @@ def _train(run: Run, built: Built, stop: Stop) -> Mapping[str, Any]:
             "seconds": round(task.seconds, 3),
             "tokens_per_second": round(task.positions_seen / task.seconds, 1),
             "peak_memory": facts.peak_memory(run),
-            "wandb": tracking.tell_best(loggers, best_metrics),
         }
+        summary["wandb"] = tracking.conclude(loggers, summary, best)
     if processes.leads():
         run.conclude(summary)
     log.info("%s: finished, %s", run.id, facts.headline(summary))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import timedelta
 
 from rich import box
@@ -10,6 +11,8 @@ from rich.table import Table
 
 WIDTH = 80
 """Columns where the output is not a terminal, so that a file reads as a terminal does."""
+LABEL = 13
+"""Columns that the name of an experiment has at least, where there is room."""
 
 
 class Terminal(Console):
@@ -19,6 +22,10 @@ class Terminal(Console):
         super().__init__(highlight=False)
         if not self.is_terminal:
             self.width = WIDTH
+
+    def explain(self, text: str) -> None:
+        """Say how what was shown is to be read, as wide as a page."""
+        self.print(" ".join(text.split()), style="dim", width=min(self.width, WIDTH))
 
     def on_broken_pipe(self) -> None:
         """Nobody is reading any more."""
@@ -36,6 +43,16 @@ def table(title: str = "") -> Table:
         padding=(0, 1, 0, 0),
         show_edge=False,
     )
+
+
+def numbers(title: str, columns: Iterable[str]) -> Table:
+    """An empty table of numbers beside names; where there is little room, a number goes on in a second line."""
+    narrow = Terminal().width < WIDTH
+    shown = table(title)
+    shown.add_column("cell", min_width=None if narrow else LABEL, overflow="fold")
+    for name in columns:
+        shown.add_column(name, justify="right", no_wrap=not narrow, overflow="fold")
+    return shown
 
 
 def count(number: int, noun: str) -> str:

@@ -162,10 +162,30 @@ def test_the_table_fits_and_shows_censoring(seqlab: Command, tmp_path: Path) -> 
     assert max(len(line.rstrip()) for line in out.splitlines()) <= 80
     assert [line.split()[0] for line in out.splitlines() if line.startswith(("lstm", "rnn"))] == ["lstm", "rnn"]
     assert "> 1,000" in out
-    assert "75 % (n = 3)" in out
+    assert "75 % (n = 3)" in " ".join(out.split())
     told = seqlab("compare", "runs").out
     assert "copy: horizon" in told
     assert "nats" not in told
+
+
+def test_a_narrow_terminal_cuts_no_number(seqlab: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In 48 columns; what has no room goes on in the next line."""
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "48")
+    for seed in (1, 2, 3):
+        reach(tmp_path / "runs", "lstm", seed, 1000, None)
+    lines = re.sub(r"\x1b\[[0-9;]*m", "", seqlab("horizon", "runs").out).partition("Half:")[0].splitlines()
+    assert max(map(len, lines)) <= 48
+    assert {"lstm", "1,000", "17,473", "60"} <= {word for line in lines for word in line.split()}
+
+
+def test_of_one_seed_nothing_is_said_of_others(seqlab: Command, tmp_path: Path) -> None:
+    """No interval, and no word of one."""
+    reach(tmp_path / "runs", "lstm", 1, 10, 20)
+    out = seqlab("horizon", "runs").out
+    assert re.search(r"lstm +10 +1 +2 +17,473", out)
+    assert "Interval" not in out
+    assert "%" not in out
 
 
 def test_the_page_shows_every_trial_and_needs_no_network(found: list[Horizon]) -> None:

@@ -127,7 +127,7 @@ class GradientFlow(pl.Callback):
         for logger in trainer.loggers:
             logger.log_metrics({"epoch": trainer.current_epoch, **scalars(line)}, step)
             if hasattr(logger, "log_figure"):
-                logger.log_figure("gradient/flow", draw([Curves(self.cell, self.cell, self.lines[:1], [line])]), step)
+                logger.log_figure("gradient/flow", draw([Curves(self.cell, self.cell, self.lines[:1], [line])]))
 
 
 def scalars(line: dict[str, Any]) -> dict[str, float]:

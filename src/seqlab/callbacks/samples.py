@@ -37,4 +37,4 @@ class Samples(pl.Callback):
         for logger in trainer.loggers:
             log_text = getattr(logger, "log_text", None)
             if log_text:
-                log_text("samples", columns=list(rows[0]), data=[list(row.values()) for row in rows])
+                log_text("samples", list(rows[0]), [list(row.values()) for row in rows])

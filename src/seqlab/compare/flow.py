@@ -7,8 +7,6 @@ from functools import partial
 from itertools import chain
 from statistics import fmean
 
-from rich.table import Table
-
 from seqlab import lines, terminal
 from seqlab.compare.sections import Group, Section
 from seqlab.compare.statistics import mean, written
@@ -55,8 +53,8 @@ def show(flows: Mapping[str, Sequence[Curves]]) -> None:
     """Print two tables for each data set: how far errors flow, and how open gates are."""
     console = Terminal()
     for data, groups in flows.items():
-        far = _table(f"{data}: how far back errors flow", "horizon", "radius", "n")
-        gates = _table(f"{data}: saturated gates, %", "gate", "closed", "open")
+        far = terminal.numbers(f"{data}: how far back errors flow", ("horizon", "radius", "n"))
+        gates = terminal.numbers(f"{data}: saturated gates, %", ("gate", "closed", "open"))
         for group in groups:
             far.add_row(group.label, _both(group, _horizon), _both(group, _radius), str(len(group.now)))
             for gate in group.now[0]["saturation"]:
@@ -66,20 +64,12 @@ def show(flows: Mapping[str, Sequence[Curves]]) -> None:
             if table.row_count:
                 console.print(table)
                 console.print()
-    console.print(LEGEND, style="dim", soft_wrap=True)
+    console.explain(LEGEND)
 
 
 def drawn(flows: Mapping[str, Sequence[Curves]]) -> str:
     """A page with a figure for each data set."""
     return page("How far back errors flow", ABOUT, {data: draw(groups) for data, groups in flows.items()})
-
-
-def _table(title: str, *columns: str) -> Table:
-    table = terminal.table(title)
-    table.add_column("cell", overflow="fold")
-    for name in columns:
-        table.add_column(name, justify="right", no_wrap=True)
-    return table
 
 
 def _both(group: Curves, tell: Callable[[Sequence[Line]], str]) -> str:

@@ -21,8 +21,10 @@ if TYPE_CHECKING:
 COLUMNS = ("half", "interval", "n", "runs", "parameters", "seconds")
 
 LEGEND = """Half: the longest lag that half of n seeds solve, judged on validation.
-Interval: order statistics, which hold the median of all seeds with
-{coverage}. > and <: beyond the lags tried."""
+{interval}> and <: beyond the lags tried."""
+
+INTERVAL = """Interval: order statistics, which hold the median of all seeds with
+{coverage}. """
 
 ABOUT = """Above, at each lag, the share of the seeds that solve it or a longer one, with its 95 % Wilson interval.
 Below, each trial by what its test score left of the way from chance to the best possible. At the lower dotted line a
@@ -42,7 +44,9 @@ def show(horizons: Sequence[Horizon]) -> None:
             told = f"  {name}: {record.status.state}: {record.status.cause}"
             console.print(told, soft_wrap=True, markup=False)
         console.print()
-    console.print(LEGEND.format(coverage=_coverage(horizons)), style="dim", soft_wrap=True)
+    coverage = _coverage(horizons)
+    interval = INTERVAL.format(coverage=coverage) if coverage else ""
+    console.explain(LEGEND.format(interval=interval))
 
 
 def drawn(horizons: Sequence[Horizon]) -> str:
@@ -63,8 +67,8 @@ def _points(horizon: Horizon) -> Points:
 
 
 def _coverage(horizons: Sequence[Horizon]) -> str:
-    """``94 % (n = 5)``, for each number of seeds."""
-    by_n = {len(horizon.reaches): horizon.half.coverage for horizon in horizons if horizon.trials}
+    """``94 % (n = 5)``, for each number of seeds that has an interval."""
+    by_n = {len(horizon.reaches): horizon.half.coverage for horizon in horizons if len(horizon.reaches) > 1}
     return ", ".join(f"{100 * coverage:.0f} % (n = {n})" for n, coverage in sorted(by_n.items()))
 
 
@@ -74,10 +78,7 @@ def rows(horizons: Sequence[Horizon], data: str) -> list[list[str]]:
 
 
 def _table(data: str, horizons: Sequence[Horizon]) -> Table:
-    table = terminal.table(f"{data}: horizon, lag in steps, longer is better")
-    table.add_column("cell", min_width=13, overflow="fold")
-    for name in COLUMNS:
-        table.add_column(name, justify="right", no_wrap=True)
+    table = terminal.numbers(f"{data}: horizon, lag in steps, longer is better", COLUMNS)
     for cells in rows(horizons, data):
         table.add_row(*cells)
     return table

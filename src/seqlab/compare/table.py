@@ -15,13 +15,13 @@ from seqlab.compare import columns
 from seqlab.compare.across import CAUTION, Scores, improvement, interquartile_mean
 from seqlab.compare.answer import Answer, across, across_words, test_reads
 from seqlab.compare.statistics import mean, written
-from seqlab.terminal import WIDTH, Terminal
+from seqlab.terminal import LABEL, Terminal
 
 RANGES = 4
 """Into how many parts the lengths of test sequences are put together."""
 
-LABEL, LONG = 13, 24
-"""How wide the names of experiments are at least, and from where on they may go on in a second line for numbers."""
+LONG = 24
+"""How wide the names of experiments are where they go on in a second line for numbers."""
 
 LEGEND = """Mean over n seeds ± half its 95 % t-interval; checkpoints chosen on validation;
 test was read {reads}. Places by paired t-tests, Holm-corrected: a range
@@ -52,10 +52,10 @@ def show(answers: Sequence[Answer]) -> None:
         if each.words:
             console.print()
         if each.section.lengths:
-            console.print(_by_length(each, console.width))
+            console.print(_by_length(each))
             console.print()
     if shared := across(answers):
-        console.print(_across(shared, console.width))
+        console.print(_across(shared))
         console.print()
         for sentence in across_words(shared):
             console.print(sentence)
@@ -70,7 +70,7 @@ def show(answers: Sequence[Answer]) -> None:
     criteria = any(each.section.criteria for each in answers)
     timed = any(str(column.header).startswith("steps to") for table in tables for column in table.columns)
     told = f"{LEGEND}{SOLVED * criteria}{UNTIL * timed}{ACROSS * bool(shared)}"
-    console.print(told.format(reads=reads(answers)), style="dim")
+    console.explain(told.format(reads=reads(answers)))
 
 
 def reads(answers: Sequence[Answer]) -> str:
@@ -83,7 +83,7 @@ def _table(answer: Answer, width: int) -> Table:
     told = columns.lines(answer)
     runs = [line for line in told if line.kind == "runs"]
     chosen = _fitting(answer, runs, width - _named([line.label for line in runs]))
-    table = _started(answer.title, chosen, width)
+    table = terminal.numbers(answer.title, chosen)
     for kind, lines in groupby(told, key=lambda line: line.kind):
         if kind == "reference":
             table.add_section()
@@ -116,36 +116,26 @@ def _fitting(answer: Answer, runs: Sequence[columns.Line], room: int) -> list[st
     return [name for name in columns.columns(answer) if name in chosen]
 
 
-def _by_length(answer: Answer, width: int) -> Table:
+def _by_length(answer: Answer) -> Table:
     """The main metric over test sequences from short to long."""
     lengths, measure = answer.section.lengths, answer.section.measure or {}
     parts = [part.tolist() for part in np.array_split(lengths, min(RANGES, len(lengths)))]
     spans = [part[0] if len(part) == 1 else f"{part[0]}–{part[-1]}" for part in parts]
-    table = _started(f"{answer.section.data}: {measure['name'].replace('_', ' ')} by length", spans, width)
+    table = terminal.numbers(f"{answer.section.data}: {measure['name'].replace('_', ' ')} by length", spans)
     for row in answer.rows:
         table.add_row(row.label, *(written(mean(row.group.scores_at(part))) for part in parts))
     return table
 
 
-def _across(shared: Mapping[str, Scores], width: int) -> Table:
+def _across(shared: Mapping[str, Scores]) -> Table:
     """What the experiments are worth on all tasks together."""
     n = min(len(task) for scores in shared.values() for task in scores)
     caution = "" if n >= CAUTION else f"; {n} seeds are few for its interval"
     tasks = len(next(iter(shared.values())))
-    table = _started(f"{tasks} tasks together{caution}", ["score", "interval", "wins"], width)
+    table = terminal.numbers(f"{tasks} tasks together{caution}", ["score", "interval", "wins"])
     means = {label: interquartile_mean(scores) for label, scores in shared.items()}
     for label, middle in sorted(means.items(), key=lambda item: -item[1].value):
         others = [improvement(shared[label], scores) for other, scores in shared.items() if other != label]
         wins = f"{100 * fmean(others):.0f} %" if others else "-"
         table.add_row(label, f"{middle.value:.3f}", f"{middle.low:.3f} to {middle.high:.3f}", wins)
-    return table
-
-
-def _started(title: str, columns: Sequence[str], width: int) -> Table:
-    """A table without rows, whose numbers go on in a second line where there is little room beside each other."""
-    narrow = width < WIDTH
-    table = terminal.table(title)
-    table.add_column("cell", min_width=None if narrow else LABEL, overflow="fold")
-    for name in columns:
-        table.add_column(name, justify="right", no_wrap=not narrow, overflow="fold")
     return table

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
 RATE = "Share of seeds that solve the lag"
-LEFT = "What is left of the way from chance to the best possible"
+LEFT = "Left of the way from chance to the best possible"
 HEIGHT, LEAST = 760, 1e-6
 """Pixels; and the least that is drawn of what is left."""
 TICKS = [digit * 10**power for power in range(6) for digit in (1, 2, 5)]
