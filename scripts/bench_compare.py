@@ -112,7 +112,7 @@ ANSWERS = f"{READ}\n[answer.answer(section).words for section in sections.sectio
 
 
 def times(n: int, drawn: bool) -> dict[str, Any]:
-    """What is asked of so many folders, and what each costs; the size of the page, and the best of three times that it was opened."""
+    """What is asked of so many folders, and what each costs; the page, and the best of three times it was opened."""
     with tempfile.TemporaryDirectory() as root:
         sweep(Path(root, "runs"), n)
         page = Path(root, "report.html")
