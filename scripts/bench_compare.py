@@ -144,7 +144,10 @@ def opened(page: Path) -> dict[str, float] | None:
         def log_message(self, *_: Any) -> None:
             pass
 
-    with HTTPServer(("127.0.0.1", 0), Listener) as server, tempfile.TemporaryDirectory() as profile:
+    with (
+        HTTPServer(("127.0.0.1", 0), Listener) as server,
+        tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile,
+    ):
         server.timeout = 60
         asks = DRAWN.replace("PORT", str(server.server_port))
         copy = page.with_name("copy.html")
