@@ -160,7 +160,7 @@ def test_across_words_rank_only_what_intervals_separate(tmp_path: Path) -> None:
     wide = [0.2, 0.95]
     shared = {"lstm": [[0.9, 0.91], [0.9, 0.92]], "gru": [[0.3, 0.31], [0.3, 0.32]], "rnn": [wide, wide]}
     first, second = across_words(shared)
-    assert first.startswith("Over 2 tasks lstm scores 0.905 of 1 (0.9")
+    assert first.startswith("Over 2 tasks lstm scores 0.905 (interquartile mean, 0.9")
     assert second == "Its interval lies above that of gru, and not above that of rnn."
     assert len(across_words({"lstm": shared["lstm"]})) == 1
 

@@ -178,7 +178,10 @@ def test_several_tasks_are_put_together_above_the_parts(tmp_path: Path) -> None:
     assert re.findall(r'<h2 id="part-(\d)">(.*?)</h2>', html) == [
         ("1", "All tasks together"), ("2", "adding"), ("3", "copy"), ("4", "Environment and data"),
     ]  # fmt: skip
-    assert '<div class="answer">\n<p>Over 2 tasks lstm scores 0.940 of 1 (0.940 to 0.940).</p>' in html
+    assert (
+        '<div class="answer">\n<p>Over 2 tasks lstm scores 0.940 (interquartile mean, 0.940 to 0.940), where 0 is chance and 1 the best possible.</p>'
+        in html
+    )
     caption = "Interquartile mean of scores that are 0 at chance and 1 at the best possible"
     assert rows(html, caption)[1:] == [
         ["lstm", "0.940", "0.940 to 0.940", "gru 100 %"],

@@ -203,7 +203,8 @@ def across_words(shared: Mapping[str, Scores]) -> list[str]:
     means = {label: interquartile_mean(scores) for label, scores in shared.items()}
     first, *others = sorted(means, key=lambda label: -means[label].value)
     best, tasks = means[first], len(shared[first])
-    told = [f"Over {tasks} tasks {first} scores {best.value:.3f} of 1 ({best.low:.3f} to {best.high:.3f})."]
+    scored = f"{best.value:.3f} (interquartile mean, {best.low:.3f} to {best.high:.3f})"
+    told = [f"Over {tasks} tasks {first} scores {scored}, where 0 is chance and 1 the best possible."]
     beaten = [label for label in others if means[label].high < best.low]
     rest = [label for label in others if label not in beaten]
     words = [
