@@ -92,7 +92,10 @@ def fill(run: Run, level: float, rng: np.random.Generator) -> None:
 
 
 def command(*words: str) -> dict[str, float]:
-    """Seconds by the clock and of the processor, and megabytes at the peak, of a process of Python."""
+    """Seconds by the clock and of the processor, and megabytes at the peak, of a process of Python.
+
+    Linux counts the memory of who starts a process as the process's own, so the peak is never told below this script's.
+    """
     started = time.perf_counter()
     process = subprocess.Popen([sys.executable, *words], stdout=subprocess.DEVNULL)
     _, status, used = os.wait4(process.pid, 0)
