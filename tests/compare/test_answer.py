@@ -171,3 +171,12 @@ def test_how_often_the_test_set_was_read_is_added_up(tmp_path: Path) -> None:
     put(tmp_path, "lstm", 2, 0.1)
     put(tmp_path, "lstm", 3, None, "failed", told={"test_reads": 9})
     assert reads(answers(tmp_path)) == (4, 2)
+
+
+def test_a_sentence_names_as_many_as_one_reads(tmp_path: Path) -> None:
+    """And says how many others there are."""
+    for cell in "abcdefghi":
+        for seed in (1, 2, 3):
+            put(tmp_path, cell, seed, (1.0 if cell == "a" else 2.0) + seed / 1e6)
+    (told,) = answers(tmp_path)
+    assert "a is surely better than b, c, d, e, f, g and 2 others (p" in told.words[0]

@@ -17,7 +17,7 @@ DRAWS = 2000
 ENDS = (0.025, 0.975)
 """Of its intervals, as shares of the draws."""
 CAUTION = 5
-"""Below so many seeds the bootstrap's 95 % are 80 to 87 (three seeds, three to twelve tasks)."""
+"""Below so many seeds the bootstrap's 95 % are 81 to 88 (three seeds, three to twelve tasks)."""
 
 Scores = Sequence[Sequence[float]]
 """Normalised scores of one cell: for each task those of its seeds, in no order."""

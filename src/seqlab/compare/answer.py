@@ -188,6 +188,8 @@ def across(answers: Sequence[Answer]) -> dict[str, list[list[float]]]:
     }
 
 
+LISTED = 6
+"""Experiments that a sentence names."""
 LARGER_IS_BETTER = ("accuracy", "exact_match", "direction")
 """Measures of which more is better, beside those that some data are known for."""
 
@@ -226,6 +228,9 @@ def _open(compared: Sequence[Pair]) -> list[str]:
 
 
 def _listed(names: Sequence[str]) -> str:
+    """``a, b and c``, or as many as one reads, and how many more."""
+    if len(names) > LISTED + 1:
+        names = [*names[:LISTED], f"{len(names) - LISTED} others"]
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
