@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 
 from conftest import TINY, WILD, Command
-from seqlab import tracking, wandb_run
+from seqlab import tracking
 from seqlab.ledger import find
-from seqlab.metrics_file import MetricsFile
 from seqlab.runs import Run
+from seqlab.trackers import wandb as wandb_tracker
+from seqlab.trackers.metrics_file import MetricsFile
 
 
 def inspect(file: Path) -> dict[str, Any]:
@@ -93,7 +94,7 @@ def test_a_tracker_that_dies_in_mid_run_is_a_warning(
     def fail(*_: object, **__: object) -> None:
         raise ConnectionResetError("the service is gone")
 
-    monkeypatch.setattr(wandb_run.WandbTracker, "tell", fail)
+    monkeypatch.setattr(wandb_tracker.WandbTracker, "tell", fail)
     answer = seqlab("train", *TINY)
     assert answer.code == 0
     assert answer.out.count("W&B stopped listening (the service is gone)") == 1
@@ -107,8 +108,8 @@ def test_the_mode_follows_the_key(key: str | None, mode: str, monkeypatch: pytes
     if key:
         monkeypatch.setenv("WANDB_API_KEY", key)
     seen = []
-    monkeypatch.setattr(wandb_run.WandbRun, "begin", lambda self, run, mode, again: seen.append(mode))
-    wandb_run.WandbRun("seqlab")._start(Run({"id": "a", "runs_dir": str(tmp_path)}))
+    monkeypatch.setattr(wandb_tracker.WandbRun, "begin", lambda self, run, mode, again: seen.append(mode))
+    wandb_tracker.WandbRun("seqlab")._start(Run({"id": "a", "runs_dir": str(tmp_path)}))
     assert seen == [mode]
 
 

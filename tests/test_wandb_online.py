@@ -17,10 +17,10 @@ import pytest
 
 from conftest import TINY, WILD, Command
 from fake_wandb import ENTITY, FakeRun, FakeWandb
-from seqlab import wandb_run
 from seqlab.ledger import find
-from seqlab.metrics_file import MetricsFile
 from seqlab.plugins import conf_dir
+from seqlab.trackers import wandb as wandb_tracker
+from seqlab.trackers.metrics_file import MetricsFile
 
 PROGRAM = Path(sys.executable).with_name("wandb")
 
@@ -175,7 +175,7 @@ def test_a_server_that_dies_in_mid_run_costs_nothing(
     seqlab: Command, server: FakeWandb, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Training goes on to its end, in bounded time; the folder is whole; and what the warning says sends all of it."""
-    monkeypatch.setattr(wandb_run, "PATIENCE", 2)
+    monkeypatch.setattr(wandb_tracker, "PATIENCE", 2)
     log_metrics = MetricsFile.log_metrics
 
     def dying(self: Any, metrics: Any, step: int) -> None:

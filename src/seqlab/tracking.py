@@ -18,10 +18,10 @@ from pytorch_lightning.loggers import CSVLogger, Logger
 
 from seqlab.errors import ConfigError
 from seqlab.ledger import NAMES
-from seqlab.metrics_file import MetricsFile
 from seqlab.runs import Run
-from seqlab.tracker import LightningTracker, first_line, told_of
-from seqlab.wandb_run import WandbRun, WandbTracker
+from seqlab.trackers.base import LightningTracker, first_line, told_of
+from seqlab.trackers.metrics_file import MetricsFile
+from seqlab.trackers.wandb import WandbRun, WandbTracker
 
 EXTRAS = ("tensorboard", "mlflow")
 """Trackers whose package has their name, and comes with the extra of that name."""

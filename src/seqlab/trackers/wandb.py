@@ -19,9 +19,9 @@ from typing import Any
 
 from seqlab.account import has_key
 from seqlab.errors import SeqlabError
-from seqlab.metrics_file import MetricsFile
 from seqlab.runs import Run
-from seqlab.tracker import Tracker, first_line, told_of
+from seqlab.trackers.base import Tracker, first_line, told_of
+from seqlab.trackers.metrics_file import MetricsFile
 
 log = logging.getLogger(__name__)
 
