@@ -103,16 +103,13 @@ class WandbRun:
         import wandb
 
         choices = run.config["choices"]
-        of_a_sweep = (
-            os.environ.get("WANDB_RUN_ID") if os.environ.get("WANDB_SWEEP_ID") else None
-        )  # its agent waits for it
         root = str(Path(run.config["runs_dir"]).resolve())  # wandb's own process may have another working directory
         os.environ.setdefault("WANDB_DATA_DIR", str(Path(root, "wandb")))
         started = wandb.init(
             project=self.project,
             entity=self.entity,
             dir=root,
-            id=of_a_sweep or run.id,
+            id=run.id,  # in a sweep of W&B, its agent has chosen another, and this is passed over
             name=run.id,
             group=run.config["group"],
             job_type="train",
