@@ -216,6 +216,14 @@ def test_a_run_that_was_stopped_goes_on_in_the_same_wandb_run(
             os.kill(os.getpid(), signal.SIGINT)
 
     monkeypatch.setattr(MetricsFile, "log_metrics", stopped)
+    numbers = []
+    tell = wandb_tracker.WandbTracker.tell
+
+    def counting(self: Any, *row: Any) -> None:
+        numbers.append(self.row)
+        tell(self, *row)
+
+    monkeypatch.setattr(wandb_tracker.WandbTracker, "tell", counting)
     assert seqlab("train", *LOGGED).code == 130
     (run,) = server.runs.values()
     assert (run.state, run.exit_code) == ("failed", 130)
@@ -225,6 +233,7 @@ def test_a_run_that_was_stopped_goes_on_in_the_same_wandb_run(
     (folder,) = find([tmp_path / "runs"])
     assert list(server.runs) == [folder.name]
     assert len(told(run)) > before
+    assert numbers == list(range(len(rows(folder)))), "W&B is told what it has"
     whole(run, folder)
 
 

@@ -104,14 +104,13 @@ class WandbRun:
         import wandb
 
         choices = run.config["choices"]
-        named = os.environ.get("WANDB_RUN_ID") if "WANDB_SWEEP_ID" in os.environ else None  # by an agent that waits
         root = str(Path(run.config["runs_dir"]).resolve())  # wandb's own process may have another working directory
         os.environ.setdefault("WANDB_DATA_DIR", str(Path(root, "wandb")))
         started = wandb.init(
             project=self.project,
             entity=self.entity,
             dir=root,
-            id=named or run.id,
+            id=run.id,  # in a sweep of W&B, its agent has chosen another, and this is passed over
             name=run.id,
             group=run.config["group"],
             job_type="train",
