@@ -154,7 +154,7 @@ class WandbTracker(Tracker):
     name = "W&B"
 
     def __init__(self, run: Any, checkpoint: bool = True):
-        super().__init__(run.step)
+        super().__init__(run.starting_step)
         self.run, self.checkpoint = run, checkpoint
         self.unsent: Any = None
         self.summary: dict[str, Any] = {}
