@@ -273,6 +273,14 @@ def test_a_run_that_is_made_anew_replaces_the_one_of_its_name(
     assert asked == [None, None]
 
 
+AGENT = f"""
+import sys, wandb, wandb.wandb_agent
+wandb.wandb_agent.Agent.POLL_INTERVAL = 0.2
+wandb.agent(sys.argv[1], entity="{ENTITY}", project=sys.argv[2])
+"""
+"""What 'wandb agent' does, but for how often it asks."""
+
+
 @pytest.mark.filterwarnings("ignore:Read the `app_url` setting:DeprecationWarning")  # wandb's own
 def test_a_sweep_of_wandb_drives_our_overrides(
     server: FakeWandb, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -280,16 +288,16 @@ def test_a_sweep_of_wandb_drives_our_overrides(
     """The example file, with a real agent: its choices reach the runs, and lock no part of their configuration."""
     import wandb
     import yaml
-    from wandb.wandb_agent import Agent
 
     asked = yaml.safe_load((conf_dir() / "wandb_sweep.yaml").read_text())
     assert asked["command"] == ["seqlab", "train", "${args_no_hyphens}"]
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(Agent, "POLL_INTERVAL", 0.2)
     few = {"cell": {"values": ["lstm", "gru"]}, "optimizer.lr": {"value": 0.25}, "seed": {"value": 7}}
     command = [sys.executable, "-m", "seqlab", "train", *TINY, "${args_no_hyphens}"]
     sweep = wandb.sweep(asked | {"parameters": asked["parameters"] | few, "command": command}, entity=ENTITY)
-    wandb.agent(sweep, entity=ENTITY, project=asked["project"])
+    subprocess.run(
+        [sys.executable, "-c", AGENT, sweep, asked["project"]], check=True, timeout=LIMIT, capture_output=True
+    )
     assert [run.config["cell"]["value"] for run in server.runs.values()] == ["lstm", "gru"]
     for name, run in server.runs.items():
         assert (name.startswith("agent"), run.about["sweep"], run.state) == (True, sweep, "finished")
