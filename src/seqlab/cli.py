@@ -244,6 +244,7 @@ def compare(arguments: Sequence[str]) -> None:
         parser.error("give run folders, or --wandb PROJECT")
     fetched = [_fetched(given.wandb)] if given.wandb else []
     records = select.where(read.read([*given.paths, *fetched]), given.where)
+    select.check_metric(records, given.metric)
     trials = [record for record in records if horizon.is_trial(record)]
     others = [record for record in records if not horizon.is_trial(record)]
     by = select.keys(others, given.by)
@@ -363,7 +364,7 @@ class _Parser(argparse.ArgumentParser):
     """One that tells what is wrong in one line."""
 
     def error(self, message: str) -> NoReturn:
-        raise ConfigError(f"{self.prog}: {message}. '{self.prog} --help' says what it takes.")
+        raise ConfigError(f"{message}. '{self.prog} --help' says what it takes.")
 
 
 def _parser(verb: str, description: str) -> argparse.ArgumentParser:

@@ -94,3 +94,12 @@ def test_the_table_has_only_the_runs_that_were_asked_for(seqlab: Command, tmp_pa
     assert "\ngru  " in out
     assert "lr=" not in out
     assert seqlab("compare", "runs", "--where", "lr=7").code == 2
+
+
+def test_a_measure_that_nobody_made_is_refused(seqlab: Command, tmp_path: Path) -> None:
+    """With those that there are."""
+    put(tmp_path / "runs", "lstm", 1, 0.5)
+    wrong = seqlab("compare", "runs", "--metric", "msee")
+    said = "seqlab: --metric msee: not measured on these runs. Did you mean mse? Measured: mse.\n"
+    assert (wrong.code, wrong.out, wrong.err) == (2, "", said)
+    assert seqlab("compare", "runs", "--metric", "mse").code == 0

@@ -42,6 +42,19 @@ def keys(records: Sequence[Record], words: Sequence[str]) -> list[str]:
     return [_full(key, told) for word in words for key in word.split(",")]
 
 
+def check_metric(records: Sequence[Record], metric: str | None) -> None:
+    """A measure that is asked for was measured.
+
+    Raises:
+        ConfigError: no finished run has it on the test set.
+    """
+    ended = [record.summary["test"] for record in records if record.finished]
+    known = list(dict.fromkeys(name.removeprefix("test/") for tested in ended for name in tested))
+    if metric is not None and metric not in known:
+        hint = suggestion(metric, known)
+        raise ConfigError(f"--metric {metric}: not measured on these runs.{hint} Measured: {', '.join(known)}.")
+
+
 def _full(key: str, known: Sequence[Mapping[str, Any]]) -> str:
     """A key of some configurations in full, given it or its last part.
 
