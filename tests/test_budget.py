@@ -214,7 +214,7 @@ def test_a_table_of_cells_at_one_budget_does_not_repeat_it(train: Command, seqla
         assert train(f"cell={cell}", "budget.parameters=20000", tiny=SIZED).code == 0
     table = seqlab("compare", "runs").out
     assert "parameters=" not in table
-    assert "19,735    138" in table
+    assert "19,735" in table
     train("cell=rnn", "budget.parameters=5000", tiny=SIZED)
     table = seqlab("compare", "runs").out
     assert max(map(len, table.splitlines())) <= 80

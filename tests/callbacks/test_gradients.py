@@ -35,7 +35,7 @@ TASKS: dict[str, list[str]] = {
 
 def rows_of(run: Run) -> list[dict[str, str]]:
     with (run.folder / "metrics.csv").open(newline="") as file:
-        return list(csv.DictReader(file))
+        return [{name: row[name] for name in row if name != "train/seconds"} for row in csv.DictReader(file)]
 
 
 def logged(run: Run, name: str) -> list[float]:
