@@ -251,7 +251,7 @@ def test_the_command_finds_a_horizon_with_real_runs(seqlab: Command, tmp_path: P
         (("data=adding", "seeds=1,2"), "seeds=1,2: several values of it make no sweep. Give one, or put the list in"),
         (("data=adding", "sedes=3"), "sedes: no such key. Did you mean seeds?"),
         (("data=adding", "--dry_run"), "--dry_run: no such flag. Did you mean --dry-run?"),
-        (("--html", "x.html"), "seqlab horizon: the following arguments are required: paths."),
+        (("--html", "x.html"), "the following arguments are required: paths. 'seqlab horizon --help' says"),
         (("data=parity",), "data=parity: has data.length=[1, 40], and a horizon is looked for over lags of one number"),
         (("data=reber",), "data=reber: has no data.length"),
         (("data=adding,stocks",), "data=stocks: the data do not know the best possible rmse"),
