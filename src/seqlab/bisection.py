@@ -14,13 +14,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from seqlab import rehearsal
+from seqlab import output, rehearsal
 from seqlab.compare import horizon, horizon_view
 from seqlab.compare.horizon import LAG, Reach
 from seqlab.compare.read import Record
 from seqlab.engines.base import Engine
 from seqlab.errors import ConfigError, SweepFailed
-from seqlab.figures import page
 from seqlab.ranges import Range
 from seqlab.runs import Run
 from seqlab.sweep import common_exit_code, make_all
@@ -180,7 +179,7 @@ class Horizons:
         """Print the horizons found, and draw them in a page beside the run folders."""
         found = horizon.horizons(self.records)
         horizon_view.show(found)
-        page.write(Path(self.firsts[0].config["runs_dir"], "horizon.html"), horizon_view.drawn(found))
+        output.save(Path(self.firsts[0].config["runs_dir"], "horizon.html"), horizon_view.drawn(found), "\nDrawn")
 
     def check(self) -> None:
         """Refuse a search in which some runs came to nothing; they have been told of.

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, cast
 
-from seqlab import __version__, job
+from seqlab import __version__, job, output
 from seqlab.errors import ConfigError, OutputError, suggestion
 
 if TYPE_CHECKING:
@@ -256,12 +256,11 @@ def compare(arguments: Sequence[str]) -> None:
         horizon_view.show(horizons)
     for form, write in export.FORMS.items():
         if path := getattr(given, form):
-            export.save(path, write(answers))
+            output.save(path, write(answers), "written")
     if given.html:
         from seqlab.compare.report import report
-        from seqlab.figures import page
 
-        page.write(given.html, report(answers, horizons))
+        output.save(given.html, report(answers, horizons), "\nDrawn")
 
 
 def _fetched(project: str) -> Path:
@@ -281,14 +280,14 @@ def dashboard(arguments: Sequence[str]) -> None:
     parser.add_argument("--entity", metavar="NAME", help="the W&B user or team, if not the account's default")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write what would be sent, and send nothing")
     given = parser.parse_args(arguments)
-    from seqlab.compare import answer, dashboard, export, horizon, read, sections
+    from seqlab.compare import answer, dashboard, horizon, read, sections
 
     dashboard.check()
     records = [record for record in read.read(given.paths) if not horizon.is_trial(record)]
     answers = [answer.answer(section) for section in sections.sections(records)]
     project = given.project or dashboard.project_of(answers)
     if given.json:
-        export.save(given.json, dashboard.as_json(dashboard.build(answers, project)))
+        output.save(given.json, dashboard.as_json(dashboard.build(answers, project)), "written")
         return
     for url in dashboard.send(answers, project, given.entity):
         print(url)
@@ -308,13 +307,12 @@ def horizon(arguments: Sequence[str]) -> None:
     parser.add_argument("--html", type=Path, default=Path("horizon.html"), metavar="FILE", help="where it is drawn")
     given = parser.parse_args(arguments)
     from seqlab.compare import horizon, horizon_view, read
-    from seqlab.figures import page
 
     found = horizon.horizons([record for record in read.read(given.paths) if horizon.is_trial(record)])
     if not found:
         raise OutputError("none of these runs was made to find a horizon. Make some with 'seqlab horizon data=copy'.")
     horizon_view.show(found)
-    page.write(given.html, horizon_view.drawn(found))
+    output.save(given.html, horizon_view.drawn(found), "\nDrawn")
 
 
 def gradients(arguments: Sequence[str]) -> None:
@@ -324,11 +322,10 @@ def gradients(arguments: Sequence[str]) -> None:
     parser.add_argument("--html", type=Path, default=Path("gradients.html"), metavar="FILE", help="where it is drawn")
     given = parser.parse_args(arguments)
     from seqlab.compare import flow, read, sections
-    from seqlab.figures import page
 
     flows = flow.flows(sections.sections(read.read(given.paths)))
     flow.show(flows)
-    page.write(given.html, flow.drawn(flows))
+    output.save(given.html, flow.drawn(flows), "\nDrawn")
 
 
 def list_options(arguments: Sequence[str]) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from conftest import Command
 from folders import answers, put, validated
 from seqlab.compare.answer import Answer, across, across_words
 from seqlab.compare.answer import test_reads as reads
@@ -180,3 +181,21 @@ def test_a_sentence_names_as_many_as_one_reads(tmp_path: Path) -> None:
             put(tmp_path, cell, seed, (1.0 if cell == "a" else 2.0) + seed / 1e6)
     (told,) = answers(tmp_path)
     assert "a is surely better than b, c, d, e, f, g and 2 others (p" in told.words[0]
+
+
+@pytest.mark.parametrize(
+    ("metric", "goal"),
+    [("token_accuracy", "max"), ("directional_accuracy", "max"), ("exact_match", "max"), ("loss", "min")],
+)
+def test_which_way_another_measure_is_better(tmp_path: Path, metric: str, goal: str) -> None:
+    """All kinds of accuracy are better the larger they are."""
+    put(tmp_path, "lstm", 1, 0.5)
+    (told,) = answers(tmp_path, metric)
+    assert told.goal == goal
+
+
+def test_how_often_the_test_set_was_read_is_told(seqlab: Command, tmp_path: Path) -> None:
+    """Once per run, unless some was read again."""
+    for seed, times in ((1, 1), (2, 3)):
+        put(tmp_path / "runs", "lstm", seed, 0.5, told={"test_reads": times})
+    assert "test was read 4 times for 2 runs." in " ".join(seqlab("compare", "runs").out.split())

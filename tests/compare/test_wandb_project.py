@@ -37,11 +37,14 @@ def test_runs_that_wandb_has_are_compared_as_if_their_folders_were_here(
 
 
 def test_what_cannot_be_read_is_one_line(server: FakeWandb, train: Command, seqlab: Command) -> None:
-    """A project that is not there; and one in which nothing is ours."""
+    """A project that is not there; one in which nothing is ours; and a name that leads out of the folder."""
     wrong = seqlab("compare", "--wandb", f"{ENTITY}/nothing")
     assert (wrong.code, wrong.err.count("\n")) == (2, 1)
     assert "--wandb lab/nothing: cannot be read (Could not find project nothing)" in wrong.err
     train("logger=wandb", tiny=TINY)
+    for run in server.runs.values():
+        run.config["cfg"]["value"]["id"] = "../elsewhere"
+    assert "none of its runs was made by seqlab" in seqlab("compare", "--wandb", "seqlab").err
     for run in server.runs.values():
         run.config.pop("cfg")
     assert (

@@ -163,7 +163,7 @@ def answer(section: Section, metric: str | None = None, asked: float | None = No
     main: Mapping[str, Any] = section.measure or {"name": "score", "goal": "min", "unit": ""}
     if metric in (None, main["name"]):
         return Answer(section, main["name"], main["goal"], main["unit"], asked)
-    return Answer(section, str(metric), "max" if metric in LARGER_IS_BETTER else "min", "", asked)
+    return Answer(section, str(metric), "max" if str(metric).endswith(LARGER_IS_BETTER) else "min", "", asked)
 
 
 def across(answers: Sequence[Answer]) -> dict[str, list[list[float]]]:
@@ -190,8 +190,8 @@ def across(answers: Sequence[Answer]) -> dict[str, list[list[float]]]:
 
 LISTED = 6
 """Experiments that a sentence names."""
-LARGER_IS_BETTER = ("accuracy", "exact_match", "direction")
-"""Measures of which more is better, beside those that some data are known for."""
+LARGER_IS_BETTER = ("accuracy", "exact_match")
+"""How measures end of which more is better, beside those that some data are known for."""
 
 
 def test_reads(answers: Sequence[Answer]) -> tuple[int, int]:

@@ -51,13 +51,17 @@ def lines(answer: Answer) -> list[Line]:
     """The experiments from the best to the worst, then the references, then what papers say."""
     told = [Line(row.label, _cells(answer, row), "runs") for row in answer.rows]
     for name, value in answer.references.items():
-        label = "best possible" if name == FLOOR else name.replace("_", " ")
         mark = " *" * (name == answer.strongest)
-        told.append(Line(label + mark, {"test": f"{value:.4g}"}, "reference"))
+        told.append(Line(reference(name) + mark, {"test": f"{value:.4g}"}, "reference"))
     for published in answer.section.published:
         cells = _published(published, answer.metric, answer.section.criteria)
         told.append(Line(published["by"], cells, "published"))
     return told
+
+
+def reference(name: str) -> str:
+    """What a reference is called."""
+    return "best possible" if name == FLOOR else name.replace("_", " ")
 
 
 def _until(answer: Answer) -> list[str]:

@@ -20,6 +20,7 @@ from typing import Any
 
 from seqlab.account import has_key
 from seqlab.compare.answer import Answer
+from seqlab.compare.columns import reference
 from seqlab.compare.export import as_markdown
 from seqlab.errors import ConfigError, InputError, OutputError
 
@@ -135,7 +136,11 @@ def build(answers: Sequence[Answer], project: str, entity: str = "") -> Dashboar
     for each in shown:
         heading, _, table = as_markdown([each]).partition("\n")
         runs = wr.Runset(
-            entity=entity, project=project, name=each.section.data, filters=_filter(each), groupby=[_group(each)[0]]
+            entity=entity,
+            project=project,
+            name=each.section.data,
+            filters=_filter(each),
+            groupby=["config.cell" if _by_cell(each) else "run.group"],
         )
         blocks += [
             wr.H2(heading.lstrip("# ")),
@@ -144,7 +149,7 @@ def build(answers: Sequence[Answer], project: str, entity: str = "") -> Dashboar
         ]
     report = wr.Report(entity=entity, project=project, title=f"{project}: the comparison", blocks=blocks, width="fluid")
     views = [_workspace(each, project, entity) for each in shown]
-    return Dashboard(views, report, [reference for each in shown for reference in _references(each)])
+    return Dashboard(views, report, [line for each in shown for line in _references(each)])
 
 
 def as_json(dashboard: Dashboard) -> str:
@@ -152,7 +157,7 @@ def as_json(dashboard: Dashboard) -> str:
     told = {
         "workspaces": [_plain(workspace) for workspace in dashboard.workspaces],
         "report": _plain(dashboard.report),
-        "references": [vars(reference) for reference in dashboard.references],
+        "references": [vars(each) for each in dashboard.references],
     }
     return json.dumps(told, indent=2, ensure_ascii=False) + "\n"
 
@@ -175,8 +180,8 @@ def send(answers: Sequence[Answer], project: str, entity: str | None) -> list[st
 
     try:
         dashboard = build(answers, project, entity or wandb.Api(timeout=5).default_entity or "")
-        for reference in dashboard.references:
-            reference.send(project, dashboard.report.entity)
+        for each in dashboard.references:
+            each.send(project, dashboard.report.entity)
         for made in (*dashboard.workspaces, dashboard.report):
             made.save()
     except (wandb.errors.Error, WandbApiFailedError, ValueError) as error:
@@ -190,7 +195,6 @@ def send(answers: Sequence[Answer], project: str, entity: str | None) -> list[st
 def _workspace(each: Answer, project: str, entity: str) -> Any:
     import wandb_workspaces.workspaces as ws
 
-    _, key = _group(each)
     score = f"test/{each.metric}"
     return ws.Workspace(
         entity=entity,
@@ -200,7 +204,7 @@ def _workspace(each: Answer, project: str, entity: str) -> Any:
         settings=ws.WorkspaceSettings(x_axis=STEPS, max_runs=100),
         runset_settings=ws.RunsetSettings(
             filters=_filter(each),
-            groupby=[key],
+            groupby=[ws.Config("cell") if _by_cell(each) else ws.Metric("Group")],
             order=[ws.Ordering(ws.Summary(score), ascending=each.goal == "min")],
             pinned_columns=[f"summary:{score}"],
         ),
@@ -211,9 +215,7 @@ def _panels(each: Answer) -> list[Any]:
     """Learning curves on validation and in training, the score on test, and how far back errors flow."""
     import wandb_workspaces.reports.v2 as wr
 
-    _, key = _group(each)
-    by = wr.Config("cell") if type(key).__name__ == "Config" else wr.Metric("Group")
-
+    by = wr.Config("cell") if _by_cell(each) else wr.Metric("Group")
     mean: dict[str, Any] = {"groupby": by, "groupby_aggfunc": "mean", "groupby_rangefunc": "stderr"}
 
     def place(x: int, y: int) -> Any:
@@ -231,30 +233,25 @@ def _panels(each: Answer) -> list[Any]:
     ]
 
 
-def _group(each: Answer) -> tuple[str, Any]:
-    """What puts seeds together, as a report and as a view have it: the cell, or the experiment where cells repeat."""
-    import wandb_workspaces.workspaces as ws
-
+def _by_cell(each: Answer) -> bool:
+    """Whether the cell is what puts seeds together; it is the experiment where cells repeat."""
     cells = [row.group.cell for row in each.rows]
-    if len(set(cells)) == len(cells):
-        return "config.cell", ws.Config("cell")
-    return "run.group", ws.Metric("Group")
+    return len(set(cells)) == len(cells)
 
 
 def _filter(each: Answer) -> str:
     """The runs of a comparison, whatever else the project has."""
     experiments = [row.group.records[0].config["group"] for row in each.rows]
-    return f"Metric('Group') in {[*experiments, *(reference.id for reference in _references(each))]}"
+    return f"Metric('Group') in {[*experiments, *(line.id for line in _references(each))]}"
 
 
 def _references(each: Answer) -> list[Reference]:
     data, steps = each.section.groups[0].data, max(record.summary["steps"] for record in each.section.finished)
     name = re.sub(r"\W+", "-", each.section.data)
     return [
-        Reference(f"reference-{name}-{kind}", data, "best possible" if kind == "best" else kind.replace("_", " "),
-                  each.metric, score, steps)
+        Reference(f"reference-{name}-{kind}", data, reference(kind), each.metric, score, steps)
         for kind, score in each.references.items()
-    ]  # fmt: skip
+    ]
 
 
 def _plain(made: Any) -> Any:

@@ -64,7 +64,7 @@ def _varying(flat: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def short(keys: Iterable[str]) -> dict[str, str]:
-    """For each key the last part of each key, or all of it where others end alike."""
+    """The last part of each key, or all of it where others end alike."""
     distinct = list(dict.fromkeys(keys))
     last = [key.rpartition(".")[2] for key in distinct]
     return {key: name if last.count(name) == 1 else key for key, name in zip(distinct, last, strict=True)}

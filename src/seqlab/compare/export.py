@@ -8,15 +8,12 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
-from seqlab import durable
 from seqlab.compare.across import interquartile_mean
 from seqlab.compare.answer import Answer, across
 from seqlab.compare.columns import columns, lines
 from seqlab.compare.read import Record
-from seqlab.errors import OutputError
 
 COSTS = ("hidden_size", "parameters", "state_size", "seconds", "tokens_per_second", "peak_memory", "steps", "sequences")
 """What a summary tells of what a run took."""
@@ -65,19 +62,6 @@ def as_json(answers: Sequence[Answer]) -> str:
 
 FORMS = {"csv": as_csv, "markdown": as_markdown, "json": as_json}
 """By name, what a comparison is written as."""
-
-
-def save(path: Path, text: str) -> None:
-    """Write a file whole.
-
-    Raises:
-        OutputError: it cannot be written.
-    """
-    try:
-        durable.write(path, text)
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be written ({error.strerror}). Choose another place.") from None
-    print(f"written: {path}")
 
 
 def _comparison(each: Answer) -> dict[str, Any]:

@@ -20,6 +20,8 @@ def where(records: Sequence[Record], conditions: Sequence[str]) -> list[Record]:
     Raises:
         ConfigError: a condition of another form, a key that no run has, or none of the runs meets them.
     """
+    if not conditions:
+        return list(records)
     told = [record.facts for record in records]
     wanted = [_parsed(condition, told) for condition in conditions]
     chosen = [
@@ -27,7 +29,7 @@ def where(records: Sequence[Record], conditions: Sequence[str]) -> list[Record]:
         for record, values in zip(records, told, strict=True)
         if all(key in values and _same(values[key], allowed) for key, allowed in wanted)
     ]
-    if records and not chosen:
+    if not chosen:
         raise ConfigError(f"--where {' --where '.join(conditions)}: none of {len(records)} runs. See 'seqlab status'.")
     return chosen
 
@@ -38,7 +40,7 @@ def keys(records: Sequence[Record], words: Sequence[str]) -> list[str]:
     Raises:
         ConfigError: a key that no run has, or that several end in.
     """
-    told = [record.facts for record in records]
+    told = [record.facts for record in records] if words else []
     return [_full(key, told) for word in words for key in word.split(",")]
 
 

@@ -35,15 +35,19 @@ def fetch(project: str, into: Path) -> list[Path]:
 
     try:
         runs = wandb.Api(timeout=PATIENCE).runs(project, lazy=False)
-        folders = [_folder(run, into) for run in runs if "cfg" in run.config]
-    except OSError:
-        raise
+        folders = [_folder(run, into) for run in runs if _is_ours(run.config)]
     except Exception as error:  # wandb raises its own, those of its transport, and plain ones
         told = (str(error) or error.__class__.__name__).splitlines()[0]
         raise OutputError(f"--wandb {project}: cannot be read ({told}). See its name, and 'wandb login'.") from None
     if not folders:
         raise OutputError(f"--wandb {project}: none of its runs was made by seqlab.")
     return folders
+
+
+def _is_ours(config: Mapping[str, Any]) -> bool:
+    """Whether a run has our configuration; its name, which becomes a folder's, must not lead elsewhere."""
+    name = config.get("cfg", {}).get("id", "")
+    return bool(name) and Path(name).name == name
 
 
 def _folder(told: Any, into: Path) -> Path:

@@ -59,13 +59,13 @@ def choices(figure: Figure, axes: Sequence[Mapping[str, Sequence[float]]]) -> No
     """
     named = [name for name in (axes[0] if axes else ()) if all(name in axis for axis in axes)]
     for trace, axis in zip(figure.data, axes, strict=True):
-        trace.x = _short(axis[named[0]]) if named else []
+        trace.x = short(axis[named[0]], 6) if named else []
     figure.update_xaxes(title_text=named[0] if named else "", title_standoff=4)
     if len(named) > 1:
-        told = {name: [_short(axis[name]) for axis in axes] for name in named}
+        told = {name: [short(axis[name], 6) for axis in axes] for name in named}
         figure.update_layout(meta={"axes": told})
 
 
-def _short(values: Sequence[float]) -> list[float | None]:
-    """Six digits of each; nothing in a gap."""
-    return [float(f"{value:.6g}") if math.isfinite(value) else None for value in values]
+def short(values: Sequence[float], digits: int) -> list[float | None]:
+    """As many digits of each as can be seen; nothing for what is no number."""
+    return [float(f"{value:.{digits}g}") if math.isfinite(value) else None for value in values]

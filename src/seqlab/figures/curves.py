@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from seqlab.figures.axes import choices, references, value_axis
+from seqlab.figures.axes import choices, references, short, value_axis
 from seqlab.figures.palette import Look, looks
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def _add_seeds(figure: Figure, group: Curves, look: Look) -> Axis:
     seeds = [seed.thinned for seed in group.seeds]
     line = {"color": look.colour, "width": 1, "dash": look.dash}
     figure.add_scatter(
-        y=_short(_apart([seed.values for seed in seeds])), mode="lines",
+        y=short(_apart([seed.values for seed in seeds]), 4), mode="lines",
         line=line, opacity=0.6, visible=False, meta="seed",
         name=group.label, legendgroup=group.label, showlegend=False, hoverinfo="skip",
     )  # fmt: skip
@@ -101,7 +101,7 @@ def _add_band(figure: Figure, group: Curves, look: Look, lowest: float) -> Axis:
     low = Line([max(value, lowest / 10) for value in group.low] if lowest else group.low, group.mean.at).thinned
     high = Line(group.high, group.mean.at).thinned
     figure.add_scatter(
-        y=_short([*low.values, *reversed(high.values)]), fill="toself", fillcolor=look.faint, mode="none",
+        y=short([*low.values, *reversed(high.values)], 4), fill="toself", fillcolor=look.faint, mode="none",
         name=group.label, legendgroup=group.label, showlegend=False, hoverinfo="skip",
     )  # fmt: skip
     return {axis: [*at, *reversed(at)] for axis, at in low.at.items()}
@@ -111,7 +111,7 @@ def _add_mean(figure: Figure, group: Curves, look: Look) -> Axis:
     mean = group.mean.thinned
     marker = {"symbol": look.symbol, "size": 8, "color": look.colour, "maxdisplayed": 8}
     figure.add_scatter(
-        y=_short(mean.values), mode="lines+markers", line={"color": look.colour, "dash": look.dash, "width": 2.5},
+        y=short(mean.values, 4), mode="lines+markers", line={"color": look.colour, "dash": look.dash, "width": 2.5},
         marker=marker, name=group.label, legendgroup=group.label,
     )  # fmt: skip
     return mean.at
@@ -120,8 +120,3 @@ def _add_mean(figure: Figure, group: Curves, look: Look) -> Axis:
 def _apart(parts: Sequence[Sequence[float]]) -> list[float]:
     """One after the other, with a gap between each two."""
     return [value for part in parts for value in (*part, math.nan)][:-1]
-
-
-def _short(values: Sequence[float]) -> list[float | None]:
-    """Four digits of each, which is more than can be seen; nothing for what is no number."""
-    return [float(f"{value:.4g}") if math.isfinite(value) else None for value in values]

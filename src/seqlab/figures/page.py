@@ -4,14 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
-
-from seqlab import durable
-from seqlab.errors import OutputError
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -66,16 +62,3 @@ def _templates() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-
-
-def write(path: Path, text: str) -> None:
-    """Write a page, and say where it is.
-
-    Raises:
-        OutputError: it cannot be written.
-    """
-    try:
-        durable.write(path, text)
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be written ({error.strerror}). Choose another place.") from None
-    print(f"\nDrawn: {path}")
