@@ -5,6 +5,10 @@
     (3) z_t = V h_t (+ c)      (4) ŷ_t = softmax(z_t)      (5) E_t = −y_tᵀ log ŷ_t
 
     r_t = ŷ_t − y_t            ∂E/∂V = Σ_t r_t h_tᵀ         ∂E/∂h_t = Vᵀ r_t
+
+Where only the loss is wanted, readout and cross-entropy are one: the residual is made where the logits were, for some
+positions at a time, and is used up before the next; so there are never more than ``ROOM`` logits, and only of the
+positions that count.
 """
 
 from __future__ import annotations
@@ -17,7 +21,14 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
+from seqlab.products import fast_products
 from seqlab.spec import IGNORE
+
+ROOM = 1 << 20
+"""How many logits there are at a time."""
+HALF = torch.bfloat16, torch.float16
+FEW = 32
+"""Up to so many symbols their logits lie by symbol and not by position, since vectors run along what is longer."""
 
 
 class Readout(nn.Module):
@@ -40,6 +51,20 @@ class Readout(nn.Module):
     def forward(self, h: Tensor) -> Tensor:
         """Logits or reals (…, K) for hidden states (…, H)."""
         return F.linear(h, self.V, self.c)
+
+    def cross_entropy(self, h: Tensor, y: Tensor) -> Tensor:
+        """``cross_entropy(readout(h), y)`` without all logits at once.
+
+        Args:
+            h: hidden states (…, H).
+            y: target ids (…) of int64.
+        """
+        mixed = h.dtype != self.V.dtype or h.dtype in HALF or torch.is_autocast_enabled(h.device.type)
+        if mixed:
+            return cross_entropy(self(h), y)
+        if y.dim() == 2 and h.transpose(0, 1).is_contiguous():  # as our cells leave it: time-major
+            h, y = h.transpose(0, 1), y.T
+        return ReadoutCrossEntropy.apply(h.reshape(-1, h.shape[-1]), self.V, self.c, y.reshape(-1))
 
 
 class CrossEntropy(torch.autograd.Function):
@@ -73,6 +98,63 @@ def cross_entropy(z: Tensor, y: Tensor) -> Tensor:
         z: logits (…, K).
         y: target ids (…) of int64.
     """
-    if z.dtype in (torch.bfloat16, torch.float16):
+    if z.dtype in HALF:
         z = z.float()  # mixed precision: sums of exponentials need more digits than that
     return CrossEntropy.apply(z.reshape(-1, z.shape[-1]), y.reshape(-1))
+
+
+class ReadoutCrossEntropy(torch.autograd.Function):
+    """The mean of E_t over the positions that count, from hidden states; all gradients by hand. Differentiable once."""
+
+    @staticmethod
+    def forward(ctx: Any, h: Tensor, V: Tensor, c: Tensor | None, y: Tensor) -> Tensor:
+        """The loss in nats for hidden states h (N, H), V (K, H), c (K,) or none, and targets y (N,).
+
+        The gradients are made on the way, while the logits are there.
+        """
+        N, K = len(y), len(V)
+        counts = (y != IGNORE).nonzero()[:, 0]
+        if len(counts) < N:
+            h, y = h[counts], y[counts]
+        share = 1 / max(len(y), 1)
+        dh, dV, dc = torch.empty_like(h), torch.zeros_like(V), V.new_zeros(K)
+        E = h.new_zeros(())
+        with fast_products:
+            for h_i, y_i, dh_i in zip(*(part.split(max(1, ROOM // K)) for part in (h, y, dh)), strict=True):
+                E_i, r = _residual(h_i, V, c, y_i, share)
+                E += E_i
+                torch.mm(r, V, out=dh_i)
+                dV.addmm_(r.T, h_i)
+                if c is not None:
+                    dc += r.sum(0)
+        ctx.save_for_backward(counts, dh, dV, dc)
+        ctx.N, ctx.bias = N, c is not None
+        return E * share
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, dE: Tensor) -> tuple[Tensor | None, ...]:
+        """∂E/∂(h, V, c), zero for hidden states whose position does not count."""
+        counts, *gradients = ctx.saved_tensors
+        if not (dE.is_cpu and dE == 1):
+            gradients = [gradient * dE for gradient in gradients]
+        dh, dV, dc = gradients
+        if len(dh) < ctx.N:
+            dh = dh.new_zeros(ctx.N, dh.shape[1]).index_copy_(0, counts, dh)
+        return dh, dV, dc if ctx.bias else None, None
+
+
+def _residual(h: Tensor, V: Tensor, c: Tensor | None, y: Tensor, share: float) -> tuple[Tensor, Tensor]:
+    """Σ E_t over some positions, and their residuals r (n, K), each times its share of the mean."""
+    symbols = 0 if len(V) <= FEW else 1
+    z = torch.mm(V, h.T) if symbols == 0 else torch.mm(h, V.T)
+    if c is not None:
+        z += c[:, None] if symbols == 0 else c
+    z -= z.amax(symbols, keepdim=True)
+    y = y.unsqueeze(symbols)
+    z_y = z.gather(symbols, y)
+    total = z.exp_().sum(symbols, keepdim=True)
+    E = (total.log() - z_y).sum()
+    z *= share / total  # ŷ
+    z.scatter_add_(symbols, y, z.new_full((1, 1), -share).expand_as(y))  # − y
+    return E, z.T if symbols == 0 else z

@@ -18,6 +18,7 @@ WITHOUT_EFFECT = (
     "threads",
     "logger",
     "plugin_path",
+    "cell.engine",
     "data.workers",
     "callbacks.progress",
     "callbacks.samples",

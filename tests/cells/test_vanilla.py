@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 import reference
-from seqlab.cells.vanilla import BPTT, VanillaRNN
+from seqlab.cells.vanilla import VanillaRNN
 from seqlab.heads import Readout, cross_entropy
 from seqlab.testing import CellTests
 
@@ -72,40 +72,6 @@ def test_outputs_and_gradients_equal_those_of_torch(nonlinearity: str, bias: boo
         torch.testing.assert_close(layer.U.grad, getattr(theirs, f"weight_hh_l{depth}").grad, **EXACT)
         if bias:
             torch.testing.assert_close(layer.b.grad, getattr(theirs, f"bias_ih_l{depth}").grad, **EXACT)
-
-
-def by_autograd(x: Tensor, W: Tensor, U: Tensor, b: Tensor, h_0: Tensor) -> Tensor:
-    """The recurrence as a loop that autograd differentiates."""
-    h = [h_0]
-    for x_t in x:
-        h.append(torch.tanh(h[-1] @ U.T + x_t @ W.T + b))
-    return torch.stack(h[1:])
-
-
-def test_gradients_equal_autograd() -> None:
-    """The equations of the backward pass are the derivative of the forward pass."""
-    parts = [normal(T, B, K), normal(H, K, seed=1), normal(H, H, seed=2) / H, normal(H, seed=3), normal(B, H, seed=4)]
-    gradients = []
-    for run in (lambda *p: BPTT.apply(*p, False), by_autograd):
-        leaves = [part.clone().requires_grad_() for part in parts]
-        gradients.append(torch.autograd.grad((run(*leaves) ** 3).sum(), leaves))
-    for a, b in zip(*gradients, strict=True):
-        torch.testing.assert_close(a, b, **EXACT)
-
-
-@pytest.mark.parametrize("relu", [False, True])
-def test_gradients_equal_central_differences(relu: bool) -> None:
-    """Every partial derivative is what a small step shows."""
-    parts = [normal(4, 2, 3), normal(5, 3, seed=1), normal(5, 5, seed=2) / 5, normal(5, seed=3), normal(2, 5, seed=4)]
-    leaves = [part.requires_grad_() for part in parts]
-    assert torch.autograd.gradcheck(lambda *p: BPTT.apply(*p, relu), leaves)
-
-
-def test_gradients_for_token_ids_equal_central_differences() -> None:
-    """W x_t is a column of W, and its gradient goes to that column."""
-    ids = torch.randint(3, (4, 2), generator=torch.Generator().manual_seed(0))
-    leaves = [part.requires_grad_() for part in (normal(5, 3), normal(5, 5, seed=1) / 5, normal(2, 5, seed=2))]
-    assert torch.autograd.gradcheck(lambda W, U, h_0: BPTT.apply(ids, W, U, None, h_0, False), leaves)
 
 
 def test_loss_and_gradients_equal_the_slow_twin() -> None:
@@ -184,8 +150,25 @@ def test_dropout_acts_between_layers_and_only_while_training() -> None:
     assert torch.equal(single(x)[0], single(x)[0])
 
 
-@pytest.mark.parametrize("wrong", [{"hidden_size": 0}, {"nonlinearity": "sine"}, {"dropout": 1.0}, {"num_layers": 0}])
+def test_the_last_state_alone_is_that_of_all() -> None:
+    """``last`` gives what ``forward`` ends with, and the same gradients, through several layers."""
+    results = []
+    for alone in (False, True):
+        torch.manual_seed(0)
+        cell = VanillaRNN(K, H, num_layers=2, bias=True).double()
+        x = normal(B, T, K, seed=1).requires_grad_()
+        h_T, state = cell.last(x) if alone else (cell(x)[0][:, -1], cell(x)[1])
+        (h_T**3).sum().backward()
+        results.append((h_T, state, x.grad, *(parameter.grad for parameter in cell.parameters())))
+    for a, b in zip(*results, strict=True):
+        torch.testing.assert_close(a, b, **EXACT)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"hidden_size": 0}, {"nonlinearity": "sine"}, {"dropout": 1.0}, {"num_layers": 0}, {"engine": "cudnn"}],
+)
 def test_impossible_arguments_are_refused(wrong: dict[str, object]) -> None:
-    """A size below one, another nonlinearity, a share of one."""
+    """A size below one, another nonlinearity or engine, a share of one."""
     with pytest.raises(ValueError, match=r"must be"):
         VanillaRNN(**{"input_size": 2, "hidden_size": 3, **wrong})

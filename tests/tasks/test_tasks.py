@@ -54,6 +54,32 @@ def test_carried_batches_cost_what_the_whole_text_costs() -> None:
     assert not torch.equal(fresh.loss((x[:, 10:20], y[:, 10:20]), "val"), carried)
 
 
+def test_training_and_evaluation_have_the_same_loss() -> None:
+    """With the state carried; also where training never has all logits."""
+    language_model = task(LanguageModel, TEXT)
+    ids = torch.randint(5, (2, 12), generator=torch.Generator().manual_seed(0))
+    x, y = ids.split(6, dim=1)
+    losses = []
+    for training in (True, False):
+        language_model.train(training).carried.clear()
+        parts = [language_model.loss((x[:, part], y[:, part]), "train") for part in (slice(0, 3), slice(3, 6))]
+        losses.append(torch.stack(parts))
+    torch.testing.assert_close(*losses)
+
+
+def test_a_model_of_somebody_elses_needs_nothing_but_its_outputs() -> None:
+    """Without a ``cross_entropy`` of its own its logits are taken."""
+
+    class Plain(nn.Module):
+        def forward(self, x: torch.Tensor, state: None = None) -> tuple[torch.Tensor, None]:
+            return nn.functional.one_hot(x, 5).float(), None
+
+    language_model = task(LanguageModel, TEXT).train()
+    language_model.model = Plain()
+    x = torch.tensor([[0, 1, 2]])
+    assert language_model.loss((x, x), "train").item() == pytest.approx(math.log(4 + math.e) - 1)
+
+
 def test_truncated_bptt_cuts_between_batches() -> None:
     """The second batch's gradient does not reach into the first, and training and validation states are apart."""
     language_model = task(LanguageModel, TEXT)

@@ -5,7 +5,8 @@ tuples of tensors, that the same cell takes back; their shapes do not depend on 
 ``nn.GRU`` and ``nn.LSTM`` keep the contract with ``batch_first=True``.
 
 A cell whose input weights are a table may set ``takes_tokens = True``: it then also takes token ids, x (B, T) of int64,
-because W x_t for a one-hot x_t *is* a column of W.
+because W x_t for a one-hot x_t *is* a column of W. One that can do better where the last hidden state alone is wanted
+may have ``h_T, state = cell.last(x, state=None)``, with h_T (B, H).
 """
 
 from __future__ import annotations
@@ -114,6 +115,8 @@ def check(make: MakeCell, name: str) -> tuple[int, int]:
         try:
             h, state = cell(x)
             h_again, _ = cell(x, detach(state))
+        except ConfigError:
+            raise
         except Exception as error:
             raise ConfigError(
                 f"{blame} does not compute h, state = cell(x, state) for x {tuple(x.shape)}: {error}"

@@ -60,6 +60,16 @@ class Coded(nn.Module):
         """Hidden states (B, T, H) and the state after the last step."""
         return self.cell(self.code(x), state)
 
+    def last(self, x: Tensor, state: object = None) -> tuple[Tensor, object]:
+        """The last hidden state alone (B, H), and the state after it.
+
+        By the cell's own ``last``, if any, while training; in an evaluation all hidden states can be looked at.
+        """
+        if self.training and hasattr(self.cell, "last"):
+            return self.cell.last(self.code(x), state)
+        h, state = self(x, state)
+        return h[:, -1], state
+
     def vectors(self, x: Tensor) -> Tensor:
         """The inputs as vectors (B, T, input_size), also where the cell takes token ids."""
         coded = self.code(x)

@@ -52,7 +52,24 @@ class SequenceModel(nn.Module):
 
     def forward(self, x: Tensor, state: State = None) -> tuple[Tensor, State]:
         """Logits or reals, (B, T, K) or at the last step (B, K), and the state after the last step."""
+        h, state = self._read(x, state)
+        return self.readout(h), state
+
+    def cross_entropy(self, x: Tensor, y: Tensor, state: State = None) -> tuple[Tensor, State]:
+        """The mean cross-entropy of the answers in nats, whose logits are never there all at once; and the state.
+
+        Args:
+            x: inputs as ``forward`` takes them.
+            y: target ids (B, T), or at the last step (B,).
+            state: of the cell before the first step.
+        """
+        h, state = self._read(x, state)
+        return self.readout.cross_entropy(h, y), state
+
+    def _read(self, x: Tensor, state: State) -> tuple[Tensor, State]:
+        """What the readout sees, (B, T, …) or at the last step (B, …)."""
+        if self.at_last:
+            h, state = self.coded.last(x, state)
+            return torch.cat([h, self.coded.vectors(x[:, -1:])[:, 0]], dim=-1) if self.skip else h, state
         h, state = self.coded(x, state)
-        if self.skip:
-            h = torch.cat([h, self.coded.vectors(x)], dim=-1)
-        return self.readout(h[:, -1] if self.at_last else h), state
+        return torch.cat([h, self.coded.vectors(x)], dim=-1) if self.skip else h, state

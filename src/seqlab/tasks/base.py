@@ -17,6 +17,7 @@ from torch.optim import Optimizer
 from seqlab.cells.base import State, detach, map_state
 from seqlab.data.base import Batch
 from seqlab.errors import ConfigError
+from seqlab.heads import cross_entropy
 from seqlab.processes import of_all
 from seqlab.spec import IGNORE, Classes, DataSpec, Reals, Tokens
 from seqlab.tasks.means import Means
@@ -132,6 +133,13 @@ class SequenceTask(pl.LightningModule, ABC):
     def run_model(self, x: Tensor, split: str) -> Tensor:
         """The model's outputs; where the data says so, the state goes on from the batch before, without its history."""
         return self._carry(self.model, x, split)
+
+    def nats(self, batch: Batch, split: str) -> Tensor:
+        """The mean cross-entropy; while training by the model's own ``cross_entropy``, if it has one."""
+        x, y = batch
+        if self.training and hasattr(self.model, "cross_entropy"):
+            return self._carry(lambda x, state: self.model.cross_entropy(x, y, state), x, split)
+        return cross_entropy(self.run_model(x, split), y)
 
     def _carry(self, run: Callable[..., tuple[Tensor, State]], x: Tensor, split: str) -> Tensor:
         state = self.carried.get(split) if self.spec.carried else None

@@ -21,6 +21,8 @@ class Classify(SequenceTask):
 
     def loss(self, batch: Batch, split: str) -> Tensor:
         """Nats per answer, blanks among them."""
+        if self.spec.right is None:
+            return self.nats(batch, split)
         x, y = batch
         z = self.run_model(x, split)
         self._judged(batch, z, split)

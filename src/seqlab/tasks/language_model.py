@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from seqlab.data.base import Batch
-from seqlab.heads import cross_entropy
 from seqlab.spec import Tokens
 from seqlab.tasks.base import Measures, SequenceTask
 
@@ -25,8 +24,7 @@ class LanguageModel(SequenceTask):
 
     def loss(self, batch: Batch, split: str) -> Tensor:
         """Nats per symbol."""
-        x, y = batch
-        return cross_entropy(self.run_model(x, split), y)
+        return self.nats(batch, split)
 
     def measure(self, batch: Batch, split: str) -> Measures:
         """The loss, over all positions."""

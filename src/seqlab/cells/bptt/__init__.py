@@ -1,0 +1,81 @@
+"""The recurrence of a vanilla RNN and its gradient, by three engines that compute the same numbers.
+
+A hidden state looks at the new input and at its own past, and is squashed::
+
+    (1) s_t = U h_{t−1} + W x_t (+ b)        (2) h_t = tanh(s_t), or max(0, s_t)
+
+=============  ======================================================================================================
+``reference``  a plain loop that autograd differentiates: the definition. Any type of number, derivatives of any order.
+``torch``      backpropagation through time by hand, in PyTorch's operations (``by_hand``, ``scans``).
+``native``     the same, with its two loops over time in C (``native``, ``scans.c``): single precision on a CPU, where
+               there is a C compiler.
+``auto``       native where it can be, else torch.
+=============  ======================================================================================================
+
+A sequence is time-major here, and a state is a row, so that U h becomes ``h @ U.T``.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from seqlab.cells.bptt import native, reference, scans
+from seqlab.cells.bptt.by_hand import BPTT
+from seqlab.errors import ConfigError
+
+ENGINES = ("auto", "reference", "torch", "native")
+
+
+def hidden_states(
+    x: Tensor, W: Tensor, U: Tensor, b: Tensor | None, h_0: Tensor, relu: bool, engine: str = "auto"
+) -> Tensor:
+    """The states h_1 … h_T (T, B, H) of B sequences.
+
+    Args:
+        x: inputs, (T, B, K) reals or (T, B) token ids.
+        W: input weights (H, K).
+        U: recurrent weights (H, H).
+        b: bias (H,), or none.
+        h_0: the states before the first step (B, H).
+        relu: max(0, s) in place of tanh(s).
+        engine: one of ``ENGINES``.
+
+    Raises:
+        ConfigError: the native engine is asked for, and cannot be.
+    """
+    return _run(x, W, U, b, h_0, relu, engine, False)
+
+
+def last_state(
+    x: Tensor, W: Tensor, U: Tensor, b: Tensor | None, h_0: Tensor, relu: bool, engine: str = "auto"
+) -> Tensor:
+    """The state h_T alone (B, H); arguments as for ``hidden_states``.
+
+    On the way back nothing comes from above but at the last step. Once a gradient that vanishes has become zero, it is
+    zero in all earlier steps, and there the way ends: what is left out is exactly nothing.
+    """
+    return _run(x, W, U, b, h_0, relu, engine, True)
+
+
+def chosen(engine: str, U: Tensor) -> str:
+    """The engine that ``auto`` stands for where the recurrent weights are as given; any other stands for itself."""
+    if engine == "auto":
+        return "torch" if obstacle("native", U) else "native"
+    return engine
+
+
+def obstacle(engine: str, U: Tensor) -> str:
+    """What keeps an engine from computing with these recurrent weights; empty if nothing does."""
+    return native.obstacle(U) if engine == "native" else ""
+
+
+def _run(
+    x: Tensor, W: Tensor, U: Tensor, b: Tensor | None, h_0: Tensor, relu: bool, engine: str, last_alone: bool
+) -> Tensor:
+    name = chosen(engine, U)
+    if why := obstacle(name, U):
+        raise ConfigError(f"cell.engine={name}: {why}. Leave it to cell.engine=auto.")
+    if name == "reference":
+        h = reference.hidden_states(x, W, U, b, h_0, relu)
+        return h[-1] if last_alone else h
+    return BPTT.apply(x, W, U, b, h_0, relu, last_alone, native.native_scans() if name == "native" else scans)

@@ -1,0 +1,131 @@
+"""The two loops over time in C, for single precision on a CPU.
+
+As many threads as PyTorch has take each its share of the sequences through all steps, without waiting for one another.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from itertools import pairwise
+from pathlib import Path
+from typing import TypeVar
+
+import torch
+from torch import Tensor
+
+from seqlab.cells.bptt import scans
+from seqlab.native import Unavailable, load
+
+R = TypeVar("R")
+FEWEST = 4
+"""How many sequences a thread gets at least."""
+TOLERANCE = 1e-5
+"""How far its results may be from those of PyTorch's operations, where it is tried."""
+
+
+def obstacle(U: Tensor) -> str:
+    """What keeps these recurrent weights from the native engine; empty if nothing does."""
+    if U.device.type != "cpu" or U.dtype != torch.float32:
+        return f"it computes in float32 on a CPU, and not in {str(U.dtype).removeprefix('torch.')} on {U.device.type}"
+    try:
+        native_scans()
+    except Unavailable as error:
+        return str(error)
+    return ""
+
+
+def native_scans() -> NativeScans:
+    """The scans in C, compiled if need be.
+
+    Raises:
+        Unavailable: they cannot be had, or do not compute what they should.
+    """
+    tried = _tried()
+    if isinstance(tried, str):
+        raise Unavailable(tried)
+    return tried
+
+
+@cache
+def _tried() -> NativeScans | str:
+    """The scans, or why there are none; found out once."""
+    try:
+        made = NativeScans(load(Path(__file__).with_name("scans.c")))
+    except Unavailable as error:
+        return str(error)
+    return made if made.agree() else "its results are wrong on this machine"
+
+
+class NativeScans:
+    """``Scans`` by a library compiled from ``scans.c``."""
+
+    def __init__(self, library: ctypes.CDLL):
+        self.library = library
+        pointer, number, flag = ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int
+        library.panel_size.argtypes, library.panel_size.restype = [number], number
+        library.pack.argtypes, library.pack.restype = [pointer, pointer, number, flag], None
+        library.forwards.argtypes, library.forwards.restype = [pointer] * 2 + [number] * 4 + [flag], None
+        library.backwards.argtypes, library.backwards.restype = [pointer] * 4 + [number] * 4 + [flag] * 2, number
+
+    def forwards(self, h: Tensor, U: Tensor, relu: bool) -> None:
+        """As ``Scans`` has it."""
+        _, B, H = h.shape
+        panels = self._panels(U, transposed=True)
+
+        def run(first: int, rows: int) -> None:
+            self.library.forwards(_at(h, first), _at(panels), len(h) - 1, rows, H, B * H, relu)
+
+        _shared(B, run)
+
+    def backwards(self, dh: Tensor, h: Tensor, U: Tensor, relu: bool) -> Tensor:
+        """As ``Scans`` has it."""
+        (_, B, H), T, last_alone = h.shape, len(h) - 1, dh.dim() == 2
+        panels, dh = self._panels(U, transposed=False), dh.contiguous()
+        ds = h.new_empty(T, B, H)
+
+        def run(first: int, rows: int) -> int:
+            places = _at(dh, first), _at(ds, first), _at(h, first), _at(panels)
+            return self.library.backwards(*places, T, rows, H, B * H, relu, last_alone)
+
+        shares = _shared(B, run)
+        live = max(steps for _, _, steps in shares)
+        for first, rows, steps in shares:
+            ds[T - live : T - steps, first : first + rows] = 0
+        return ds[T - live :]
+
+    def agree(self) -> bool:
+        """Whether they compute what PyTorch's operations do."""
+        randomness = torch.Generator().manual_seed(0)
+        h, dh, U = (torch.randn(*shape, generator=randomness) / 4 for shape in ((4, 5, 37), (3, 5, 37), (37, 37)))
+        found = []
+        for made in (self, scans):
+            states = h.clone()
+            made.forwards(states, U, False)
+            found.append(torch.cat([states, made.backwards(dh, states, U, False)]))
+        return bool((found[0] - found[1]).abs().max() < TOLERANCE)
+
+    def _panels(self, U: Tensor, transposed: bool) -> Tensor:
+        panels = U.new_empty(self.library.panel_size(len(U)))
+        self.library.pack(_at(U), _at(panels), len(U), transposed)
+        return panels
+
+
+def _at(part: Tensor, row: int = 0) -> int:
+    """Where a row of a contiguous tensor (…, B, H) lies in memory."""
+    return part.data_ptr() + row * part.shape[-1] * part.element_size()
+
+
+def _shared(B: int, run: Callable[[int, int], R]) -> list[tuple[int, int, R]]:
+    """Run over all sequences: each thread's first, how many it has, and what it returned."""
+    n = max(1, min(torch.get_num_threads(), B // FEWEST))
+    shares = [(first, end - first) for first, end in pairwise(B * i // n for i in range(n + 1))]
+    made = [run(*share) for share in shares] if n == 1 else _threads(n).map(run, *zip(*shares, strict=True))
+    return [(*share, result) for share, result in zip(shares, made, strict=True)]
+
+
+@cache
+def _threads(n: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(n)

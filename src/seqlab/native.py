@@ -1,0 +1,91 @@
+"""C that is compiled once on the machine where it runs, kept, and loaded; what cannot be compiled is done without.
+
+A library is kept in the user's cache folder under a name that says for which source, compiler, flags and processor it
+was made, so that machines with one home folder do not run each other's instructions.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import logging
+import os
+import platform
+import shutil
+import subprocess
+import tempfile
+from functools import cache
+from pathlib import Path
+
+from filelock import FileLock
+from platformdirs import user_cache_path
+
+log = logging.getLogger(__name__)
+
+COMPILERS = ("cc", "gcc", "clang")
+FLAGS = ("-std=c11", "-O3", "-fno-math-errno", "-fno-trapping-math", "-shared", "-fPIC")
+TUNED = (("-march=native", "-mprefer-vector-width=512"), ("-march=native",), ("-mcpu=native",), ())
+"""Ways to ask for this processor's own instructions; the first that the compiler takes."""
+
+
+class Unavailable(Exception):
+    """There is no library; the message says why."""
+
+
+@cache
+def load(source: Path) -> ctypes.CDLL:
+    """The library of a C file, compiled if it is not yet kept.
+
+    Raises:
+        Unavailable: there is no compiler, it failed, or its library cannot be kept or loaded.
+    """
+    compiler = _compiler()
+    name = f"{source.stem}-{_digest(source.read_bytes(), compiler)}.so"
+    try:
+        library = user_cache_path("seqlab", ensure_exists=True) / name
+        if not library.exists():
+            with FileLock(library.with_suffix(".lock")):
+                if not library.exists():  # nobody else has made it meanwhile
+                    _compile(source, compiler, library)
+        return ctypes.CDLL(str(library))
+    except OSError as error:
+        raise Unavailable(f"its library cannot be kept or loaded ({error})") from error
+
+
+def _compiler() -> Path:
+    """The C compiler that ``CC`` names, or the first that is there."""
+    for name in (os.environ.get("CC"), *COMPILERS):
+        found = shutil.which(name) if name else None
+        if found:
+            return Path(found).resolve()
+    raise Unavailable("no C compiler is installed (cc, gcc or clang)")
+
+
+def _compile(source: Path, compiler: Path, library: Path) -> None:
+    with tempfile.TemporaryDirectory(dir=library.parent) as folder:
+        made = Path(folder, library.name)
+        for tuned in TUNED:
+            command = [str(compiler), *FLAGS, *tuned, "-o", str(made), str(source)]
+            ended = subprocess.run(command, capture_output=True, text=True)
+            if ended.returncode == 0:
+                os.replace(made, library)
+                log.info("Compiled %s for this machine, once: %s", source.name, library)
+                return
+    said = ended.stderr.strip().splitlines()
+    raise Unavailable(f"{compiler} failed: {said[0] if said else f'exit code {ended.returncode}'}")
+
+
+def _digest(source: bytes, compiler: Path) -> str:
+    facts = compiler.stat()
+    about = (str(compiler), facts.st_size, facts.st_mtime_ns, FLAGS, TUNED, _processor())
+    return hashlib.sha256(source + repr(about).encode()).hexdigest()[:16]
+
+
+def _processor() -> str:
+    """What this processor is and can do."""
+    described = Path("/proc/cpuinfo")
+    if not described.exists():
+        return f"{platform.machine()} {platform.processor()}"
+    wanted = ("model name", "flags", "CPU part", "Features")
+    lines = described.read_text().partition("\n\n")[0].splitlines()
+    return "\n".join(line for line in lines if line.startswith(wanted))
