@@ -19,11 +19,14 @@ from seqlab.errors import ConfigError, OutputError, suggestion
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
+    from seqlab.runs import Run
+
 USAGE = """seqlab: a laboratory for recurrent sequence models.
 
   seqlab train [key=value ...]              make one run
   seqlab train -m cell=rnn,lstm seed=1,2    a sweep of runs, or what is missing
   seqlab train -m ... --dry-run             how many, how long, how much disk
+  seqlab describe [key=value ...]           what it would be; makes nothing
   seqlab resume FOLDER                      go on with the run in a folder
   seqlab resume FOLDER --fork key=value     begin another run where it stopped
   seqlab status FOLDER ...                  finished, running, failed, missing
@@ -88,6 +91,7 @@ def _verb(name: str) -> Callable[[Sequence[str]], None]:
         return complete
     verbs = {
         "train": train,
+        "describe": describe,
         "resume": resume,
         "status": status,
         "compare": compare,
@@ -190,26 +194,42 @@ def resume(arguments: Sequence[str]) -> None:
     sys.exit(job.make(_forked(given.folder, given.values) if given.fork else given.folder))
 
 
-def _forked(folder: Path, values: Sequence[str]) -> Path:
-    """The folder of another run, which goes on from the last checkpoint of the run in a folder."""
+def describe(arguments: Sequence[str]) -> None:
+    """Print what a run would be, and make nothing."""
+    parser = _parser("describe", "What a run would be: its data, sizes, engine, training and folder. Makes nothing.")
+    parser.add_argument("values", nargs="*", metavar="key=value", help="as for seqlab train")
+    parser.add_argument("--config-dir", "-cd", type=Path, help="a folder of further options, as for seqlab train")
+    given = parser.parse_intermixed_args(arguments)
+    from seqlab.describe import show
+
+    show(_composed(given.values, given.config_dir))
+
+
+def _composed(words: Sequence[str], config_dir: Path | None) -> Run:
+    """The run that some overrides describe."""
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
     from seqlab import plugins
     from seqlab.config import composed
     from seqlab.explain import explain
+
+    plugins.register()
+    try:
+        return composed(words, config_dir)
+    except (HydraException, OmegaConfBaseException) as error:
+        raise explain(error, words) from error
+
+
+def _forked(folder: Path, values: Sequence[str]) -> Path:
+    """The folder of another run, which goes on from the last checkpoint of the run in a folder."""
     from seqlab.forks import fork
     from seqlab.runs import Run
 
     parent = Run.load(folder)
-    plugins.register()
-    words = [*parent.overrides, f"runs_dir={folder.parent}", *values]
     given = parent.config["plugin_path"]
-    try:
-        other = composed(words, Path(given[0]) if given else None)
-    except (HydraException, OmegaConfBaseException) as error:
-        raise explain(error, words) from error
-    return fork(parent, other).folder
+    words = [*parent.overrides, f"runs_dir={folder.parent}", *values]
+    return fork(parent, _composed(words, Path(given[0]) if given else None)).folder
 
 
 def status(arguments: Sequence[str]) -> None:

@@ -65,10 +65,7 @@ def make(run: Run) -> Mapping[str, Any]:
         Busy: another process is making it.
         SeqlabError: anything else, in one line; the traceback is in ``summary.json``.
     """
-    make_importable(run.config["plugin_path"])
-    torch.set_num_threads(run.config["threads"])
-    torch.set_flush_denormal(True)  # gradients that vanish pass through denormal numbers, which may be 30 times slower
-    quiet()
+    set_up(run)
     with listening() as stop:
         if run.processes > 1 and processes.rank() is None:
             return _make_together(run)
@@ -76,6 +73,14 @@ def make(run: Run) -> Mapping[str, Any]:
             logging.getLogger("seqlab").setLevel(logging.WARNING)
             return _train(run, build(run), stop)
         return _make(run, stop)
+
+
+def set_up(run: Run) -> None:
+    """Make this process one that can build and make a run."""
+    make_importable(run.config["plugin_path"])
+    torch.set_num_threads(run.config["threads"])
+    torch.set_flush_denormal(True)  # gradients that vanish pass through denormal numbers, which may be 30 times slower
+    quiet()
 
 
 def _make(run: Run, stop: Stop) -> Mapping[str, Any]:
@@ -163,7 +168,7 @@ def _train(run: Run, built: Built, stop: Stop) -> Mapping[str, Any]:
     """Trainer → loggers, callbacks → run folder."""
     config, data, task = run.config, built.data, built.task
     log.info("%s: %s", run.id, built)
-    origin, files = facts.origin(run, data), checkpoints.CheckpointFiles()
+    origin, files = facts.origin(run, data, task), checkpoints.CheckpointFiles()
     last, reached = _going_on(run, origin)
     with tracking.loggers((config["logger"] or {}) if processes.leads() else None, run, reached) as loggers:
         callbacks = _callbacks(run, stop, origin, reached, built.state_size)
@@ -185,7 +190,7 @@ def _train(run: Run, built: Built, stop: Stop) -> Mapping[str, Any]:
         best_metrics = {name: value for name, value in validated.items() if name.startswith("val/")}
         summary: dict[str, Any] = {
             "status": "finished",
-            **facts.of_run(run, built.data),
+            **facts.of_run(run, data, task),
             "hidden_size": built.hidden_size,
             "parameters": built.parameters,
             "state_size": built.state_size,

@@ -14,10 +14,17 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from torch import nn
 
+from seqlab.cells import base as cells
+from seqlab.cells.base import Engine
 from seqlab.data.base import SequenceData
+from seqlab.models import steps
 from seqlab.plugins import conf_dir
 from seqlab.runs import Run
+
+DTYPES = {"64": torch.float64, "bf16": torch.bfloat16, "16": torch.float16}
+"""What numbers are, where ``trainer.precision`` says so."""
 
 
 def identity(run: Run) -> dict[str, Any]:
@@ -32,7 +39,7 @@ def identity(run: Run) -> dict[str, Any]:
     }
 
 
-def of_run(run: Run, data: SequenceData) -> dict[str, Any]:
+def of_run(run: Run, data: SequenceData, task: nn.Module) -> dict[str, Any]:
     """What was run, on what data, and where."""
     return {
         **identity(run),
@@ -44,21 +51,31 @@ def of_run(run: Run, data: SequenceData) -> dict[str, Any]:
             "python": platform.python_version(),
             "lightning": pl.__version__,
             "platform": platform.platform(),
-            **numerics(run),
+            **numerics(run, task),
         },
         "ended": datetime.now(UTC).isoformat(timespec="seconds"),
     }
 
 
-def numerics(run: Run) -> dict[str, Any]:
-    """What the last bits of a result depend on beside the configuration: library, instructions, threads, processes."""
+def numerics(run: Run, task: nn.Module) -> dict[str, Any]:
+    """What the last bits of a result depend on beside the configuration: library, instructions, threads, engine."""
     return {
         "torch": str(torch.__version__),
         "instructions": torch.backends.cpu.get_cpu_capability(),
         "threads": torch.get_num_threads(),
         "processes": run.processes,
         "device": torch.cuda.get_device_name() if _on_gpu(run) else "cpu",
+        **({"engine": chosen.name} if (chosen := engine(run, task)) else {}),
     }
+
+
+def engine(run: Run, task: nn.Module) -> Engine | None:
+    """What computes the first cell of a task's model in this run; ``None`` where it has no choice."""
+    name, _, kind = str(run.config["trainer"]["precision"]).partition("-")
+    dtype = DTYPES.get(name, torch.float32) if kind in ("", "true") else torch.float32
+    like = torch.empty(0, dtype=dtype, device="cuda" if _on_gpu(run) else "cpu")
+    told = (cells.engine(cell, like) for _, cell in steps.cells(task))
+    return next((one for one in told if one), None)
 
 
 def peak_memory(run: Run) -> int:
@@ -73,9 +90,10 @@ def _on_gpu(run: Run) -> bool:
     return run.config["trainer"]["accelerator"] != "cpu" and torch.cuda.is_available()
 
 
-def origin(run: Run, data: SequenceData) -> dict[str, Any]:
+def origin(run: Run, data: SequenceData, task: nn.Module) -> dict[str, Any]:
     """What a run that goes on must have in common with the one that stopped, for its bits to be the same."""
-    return {"experiment": run.config["group"], "seed": run.config["seed"], "data": data.fingerprint, **numerics(run)}
+    named = {"experiment": run.config["group"], "seed": run.config["seed"], "data": data.fingerprint}
+    return named | numerics(run, task)
 
 
 def _commit() -> str | None:

@@ -150,13 +150,13 @@ def test_the_reference_has_second_derivatives() -> None:
 
 
 def test_auto_is_native_where_that_can_be_and_torch_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Single precision on a CPU with a compiler, and nothing else."""
-    assert bptt.chosen("auto", torch.zeros(1)) == ("native" if HERE else "torch")
-    assert bptt.chosen("auto", torch.zeros(1, dtype=torch.float64)) == "torch"
-    assert bptt.chosen("reference", torch.zeros(1)) == "reference"
+    """Single precision on a CPU with a compiler, and nothing else; and it says why."""
+    assert bptt.chosen("auto", torch.zeros(1)).name == ("native" if HERE else "torch")
+    assert bptt.chosen("reference", torch.zeros(1)) == ("reference", "as cell.engine says")
+    for like in (torch.zeros(1, dtype=torch.float64), torch.zeros(1, device="meta")):
+        assert bptt.chosen("auto", like).name == "torch"
     monkeypatch.setattr(native, "_tried", lambda: "no C compiler is installed")
-    assert bptt.chosen("auto", torch.zeros(1)) == "torch"
-    assert bptt.obstacle("native", torch.zeros(1)) == "no C compiler is installed"
+    assert bptt.chosen("auto", torch.zeros(1)) == ("torch", "native is not to be had: no C compiler is installed")
 
 
 def test_what_is_forced_and_cannot_be_is_said(monkeypatch: pytest.MonkeyPatch) -> None:

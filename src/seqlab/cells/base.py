@@ -6,13 +6,14 @@ tuples of tensors, that the same cell takes back; their shapes do not depend on 
 
 A cell whose input weights are a table may set ``takes_tokens = True``: it then also takes token ids, x (B, T) of int64,
 because W x_t for a one-hot x_t *is* a column of W. One that can do better where the last hidden state alone is wanted
-may have ``h_T, state = cell.last(x, state=None)``, with h_T (B, H).
+may have ``h_T, state = cell.last(x, state=None)``, with h_T (B, H). One that can be computed in several ways tells
+which by ``engine_for(like)``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -31,6 +32,18 @@ class Cell(Protocol):
     def __call__(self, x: Tensor, state: State = None) -> tuple[Tensor, State]:
         """Hidden states (B, T, H) for inputs (B, T, D), and the state after the last step."""
         ...
+
+
+class Engine(NamedTuple):
+    """What computes a cell.
+
+    Attributes:
+        name: as it is chosen.
+        why: why it is this one.
+    """
+
+    name: str
+    why: str
 
 
 MakeCell = Callable[[int], nn.Module]
@@ -84,6 +97,11 @@ def batch_axes(cell: Callable[..., tuple[Tensor, State]], x: Tensor) -> list[int
 def takes_tokens(cell: nn.Module) -> bool:
     """Whether the cell takes token ids in place of one-hot vectors."""
     return bool(getattr(cell, "takes_tokens", False))
+
+
+def engine(cell: nn.Module, like: Tensor) -> Engine | None:
+    """What computes a cell where numbers are of the type and on the device of ``like``; ``None`` without a choice."""
+    return cell.engine_for(like) if hasattr(cell, "engine_for") else None  # type: ignore[operator]
 
 
 def state_size(cell: nn.Module, input_size: int) -> int:

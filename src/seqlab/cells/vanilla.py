@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from seqlab.cells import bptt
+from seqlab.cells.base import Engine
 
 
 class Layer(nn.Module):
@@ -97,6 +98,10 @@ class VanillaRNN(nn.Module):
         h, below = self._below(x, state := self._begun(x, state))
         h_T = self.layers[-1].last(h, state[-1])
         return h_T, torch.stack([*below, h_T])
+
+    def engine_for(self, like: Tensor) -> Engine:
+        """What computes it where numbers are of the type and on the device of ``like``."""
+        return bptt.chosen(self.layers[0].engine, like)
 
     def _begun(self, x: Tensor, state: Tensor | None) -> Tensor:
         """The states before the first step."""

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from seqlab.cells.base import Engine
 from seqlab.cells.bptt import native, reference, scans
 from seqlab.cells.bptt.by_hand import BPTT
 from seqlab.errors import ConfigError
@@ -57,24 +58,26 @@ def last_state(
     return _run(x, W, U, b, h_0, relu, engine, True)
 
 
-def chosen(engine: str, U: Tensor) -> str:
-    """The engine that ``auto`` stands for where the recurrent weights are as given; any other stands for itself."""
-    if engine == "auto":
-        return "torch" if obstacle("native", U) else "native"
-    return engine
+def chosen(engine: str, like: Tensor) -> Engine:
+    """The engine that computes where numbers are of the type and on the device of ``like``.
 
-
-def obstacle(engine: str, U: Tensor) -> str:
-    """What keeps an engine from computing with these recurrent weights; empty if nothing does."""
-    return native.obstacle(U) if engine == "native" else ""
+    Raises:
+        ConfigError: the native engine is asked for, and cannot be.
+    """
+    if engine not in ("auto", "native"):
+        return Engine(engine, "as cell.engine says")
+    why = native.obstacle(like)
+    if not why:
+        return Engine("native", "the fastest that there is here")
+    if engine == "native":
+        raise ConfigError(f"cell.engine=native: {why}. Leave it to cell.engine=auto.")
+    return Engine("torch", f"native is not to be had: {why}")
 
 
 def _run(
     x: Tensor, W: Tensor, U: Tensor, b: Tensor | None, h_0: Tensor, relu: bool, engine: str, last_alone: bool
 ) -> Tensor:
-    name = chosen(engine, U)
-    if why := obstacle(name, U):
-        raise ConfigError(f"cell.engine={name}: {why}. Leave it to cell.engine=auto.")
+    name = chosen(engine, U).name
     if name == "reference":
         h = reference.hidden_states(x, W, U, b, h_0, relu)
         return h[-1] if last_alone else h

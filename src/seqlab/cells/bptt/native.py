@@ -26,10 +26,11 @@ TOLERANCE = 1e-5
 """How far its results may be from those of PyTorch's operations, where it is tried."""
 
 
-def obstacle(U: Tensor) -> str:
-    """What keeps these recurrent weights from the native engine; empty if nothing does."""
-    if U.device.type != "cpu" or U.dtype != torch.float32:
-        return f"it computes in float32 on a CPU, and not in {str(U.dtype).removeprefix('torch.')} on {U.device.type}"
+def obstacle(like: Tensor) -> str:
+    """What keeps numbers of this type, on this device, from the native engine; empty if nothing does."""
+    if like.device.type != "cpu" or like.dtype != torch.float32:
+        name = str(like.dtype).removeprefix("torch.")
+        return f"it computes in float32 on a CPU, and not in {name} on {like.device.type}"
     try:
         native_scans()
     except Unavailable as error:
