@@ -10,6 +10,9 @@ from pathlib import Path
 import pytest
 
 from exact import CHAINED, CONFIGURATIONS, differences, killed_late, make_keeping, result_of, resumed, run_of
+from seqlab.cells import bptt
+from seqlab.cells.base import Engine
+from seqlab.errors import ConfigError
 from seqlab.experiment import make
 
 
@@ -45,3 +48,12 @@ def test_a_resume_of_a_resume_ends_with_the_same_bits(
         for step, copy_of_copy in later[::4]:
             third, _ = resumed(copy_of_copy)
             assert list(differences(expected, result_of(third))) == [], f"resumed again from step {step}"
+
+
+def test_a_run_does_not_go_on_by_another_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its numbers would be rounded otherwise: it says which was which, and what to do."""
+    run = run_of(tmp_path, "cell=vanilla", "cell.engine=torch")
+    (_, copy), *_ = make_keeping(run, monkeypatch)
+    monkeypatch.setattr(bptt, "chosen", lambda engine, like: Engine("reference", ""))
+    with pytest.raises(ConfigError, match=r"\(engine: torch → reference\)"):
+        resumed(copy)

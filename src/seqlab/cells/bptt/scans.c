@@ -98,8 +98,10 @@ static void any_tile(int rows, int vecs, const float *A, const float *P, size_t 
     }
 }
 
-/* to = from + A P, for all columns of some rows; `from` may be `to`. */
-static void product(const float *A, const float *P, size_t rows, size_t H, const float *from, float *to) {
+/* to = from + A P, for all columns of some rows; `from` may be `to`. What lies at `next`, which is read thereafter, is
+   called from memory meanwhile. */
+static void product(const float *A, const float *P, size_t rows, size_t H, const float *from, float *to,
+                    const float *next) {
     size_t tiles = (rows + TALLEST - 1) / TALLEST, tallest = (rows + tiles - 1) / tiles;
     size_t vecs = 6 * tallest <= TALLEST ? 8 : 2 * tallest <= TALLEST ? 4 : 2;
     for (size_t column = 0; column < H; column += vecs * LANES) {
@@ -109,6 +111,8 @@ static void product(const float *A, const float *P, size_t rows, size_t H, const
             size_t first = rows * i / tiles, n = rows * (i + 1) / tiles - first;
             const float *a = A + first * H, *p = P + column * H, *f = from + first * H + column;
             float *t = to + first * H + column;
+            for (size_t r = 0; r < n; r++)
+                for (size_t v = 0; v < vecs; v++) __builtin_prefetch(next + (first + r) * H + column + v * LANES, 1, 2);
             if (!wide) {
                 any_tile(n, vecs, a, p, H, f, t, H);
                 continue;
@@ -157,7 +161,7 @@ void forwards(float *h, const float *panels, size_t T, size_t rows, size_t H, si
     unsigned control = flush_denormals();
     for (size_t t = 0; t < T; t++) {
         float *past = h + t * stride, *now = past + stride;
-        product(past, panels, rows, H, now, now);
+        product(past, panels, rows, H, now, now, now + stride);
         squash(now, rows * H, relu);
     }
     restore(control);
@@ -174,11 +178,12 @@ size_t backwards(const float *dh, float *ds, const float *h, const float *panels
     while (made < T) {
         size_t t = T - ++made;
         float *now = ds + t * stride;
+        const float *above = last_alone ? now : dh + t * stride;
         if (last_alone) memset(now, 0, n * sizeof(float));
         if (made == 1)
-            memcpy(now, last_alone ? dh : dh + t * stride, n * sizeof(float));
+            memcpy(now, last_alone ? dh : above, n * sizeof(float));
         else
-            product(now + stride, panels, rows, H, last_alone ? now : dh + t * stride, now);
+            product(now + stride, panels, rows, H, above, now, above - stride);
         times_slope(now, h + (t + 1) * stride, n, relu);
         if (last_alone && made % BLOCK == 0 && is_zero(now, n)) {
             while (made > 0 && is_zero(ds + (T - made) * stride, n)) made--;
