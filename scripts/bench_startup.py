@@ -1,14 +1,17 @@
 """How long one waits for seqlab; run it as ``.venv/bin/python scripts/bench_startup.py``.
 
 For an answer, for the first step of training, and in a sweep from the end of one job's training to the first step of
-the next: its test, what is written of it, and all that the next one is built from.
+the next: its test, what is written of it, and all that the next one is built from. In seconds by the clock, and of CPU,
+which a busy machine stretches less.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
+import resource
 import statistics
 import subprocess
 import sys
@@ -28,6 +31,8 @@ ANSWERS = {
 RUN = ["train", "data=adding", "cell=vanilla"]
 TINY = ["data.train_size=200", "data.val_size=50", "data.test_size=50", "data.length=10", "trainer.max_epochs=1"]
 JOBS = 5
+Taken = list[tuple[float, float]]
+"""Seconds by the clock and of CPU, of each time that something was measured."""
 
 
 class Stopwatch:
@@ -44,7 +49,7 @@ class Stopwatch:
 
         def note(what: str) -> None:
             with Path(file).open("a") as notes:
-                notes.write(f"{what} {time.time()}\n")
+                notes.write(f"{what} {time.time()} {time.process_time()} {os.getpid()}\n")
 
         def begun(trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:
             if batch_idx == 0:
@@ -55,44 +60,50 @@ class Stopwatch:
         return LambdaCallback(on_train_batch_start=begun, on_train_end=lambda *_: note("ended"))
 
 
-def seqlab(arguments: Sequence[str], folder: Path) -> None:
+def seqlab(arguments: Sequence[str], folder: Path) -> tuple[float, float]:
     """The command, in a process of its own; what it says is of no interest."""
+    started, used = time.time(), children()
     subprocess.run([sys.executable, "-m", "seqlab", *arguments], cwd=folder, capture_output=True)
+    return time.time() - started, children() - used
 
 
-def watched(arguments: Sequence[str], folder: Path, once: bool) -> list[tuple[str, float]]:
-    """When training began and ended, in seconds since the command was given."""
-    file, stopwatch = folder / "notes", "+callbacks.stopwatch"
-    words = [f"{stopwatch}._target_=bench_startup.Stopwatch", f"{stopwatch}.file={file}", f"{stopwatch}.once={once}"]
-    here = Path(__file__).resolve().parent
-    started = time.time()
-    seqlab([*arguments, *words, "trainer=cpu", "--config-dir", str(here)], folder)
-    return [(what, float(at) - started) for what, at in map(str.split, file.read_text().splitlines())]
+def children() -> float:
+    """CPU seconds of all processes that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
-def answer(arguments: Sequence[str]) -> Callable[[Path], list[float]]:
+def watched(arguments: Sequence[str], folder: Path, once: bool) -> tuple[float, float]:
+    """The same with a stopwatch, which takes its notes in the folder."""
+    stopwatch, here = "+callbacks.stopwatch", str(Path(__file__).resolve().parent)
+    words = [f"{stopwatch}.file={folder / 'notes'}", f"{stopwatch}.once={once}", "trainer=cpu", "--config-dir", here]
+    return seqlab([*arguments, f"{stopwatch}._target_=bench_startup.Stopwatch", *words], folder)
+
+
+def answer(arguments: Sequence[str]) -> Callable[[Path], Taken]:
     """How long a command takes."""
-
-    def measure(folder: Path) -> list[float]:
-        started = time.perf_counter()
-        seqlab(arguments, folder)
-        return [time.perf_counter() - started]
-
-    return measure
+    return lambda folder: [seqlab(arguments, folder)]
 
 
-def first_step(*words: str) -> Callable[[Path], list[float]]:
+def first_step(*words: str) -> Callable[[Path], Taken]:
     """From the command to the first step."""
-    return lambda folder: [at for _, at in watched([*RUN, *words], folder, once=True)]
+    return lambda folder: [watched([*RUN, *words], folder, once=True)]
 
 
-def next_job(*words: str) -> Callable[[Path], list[float]]:
-    """From the end of a job's training to the first step of the next."""
-    seeds = f"seed=range({JOBS})"
+def next_job(*words: str) -> Callable[[Path], Taken]:
+    """From the end of a job's training to the first step of the next; the CPU time of one process, if it is one."""
 
-    def measure(folder: Path) -> list[float]:
-        notes = watched([*RUN, "-m", seeds, "logger=none", *TINY, *words], folder, once=False)
-        return [after - before for (ended, before), (_, after) in pairwise(notes) if ended == "ended"]
+    def measure(folder: Path) -> Taken:
+        watched([*RUN, "-m", f"seed=range({JOBS})", "logger=none", *TINY, *words], folder, once=False)
+        notes = [line.split() for line in (folder / "notes").read_text().splitlines()]
+        return [
+            (
+                float(after[1]) - float(before[1]),
+                float(after[2]) - float(before[2]) if after[3] == before[3] else math.nan,
+            )
+            for before, after in pairwise(notes)
+            if before[0] == "ended"
+        ]
 
     return measure
 
@@ -113,13 +124,15 @@ def main() -> None:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures to a file, too")
     given = parser.parse_args()
     print(f"seconds, medians of {given.times}; load {os.getloadavg()[0]:.2f}")
-    taken: dict[str, list[float]] = {name: [] for name in MEASURES}
+    print(f"{'':<44}{'clock':>7}{'CPU':>7}")
+    taken: dict[str, Taken] = {name: [] for name in MEASURES}
     for _ in range(given.times):
         for name, measure in MEASURES.items():
             with tempfile.TemporaryDirectory() as folder:
                 taken[name] += measure(Path(folder))
-    for name, seconds in taken.items():
-        print(f"{name:<44}{statistics.median(seconds):7.2f}   (from {min(seconds):.2f} to {max(seconds):.2f})")
+    for name, times in taken.items():
+        clock, cpu = (statistics.median(column) for column in zip(*times, strict=True))
+        print(f"{name:<44}{clock:7.2f}{cpu:7.2f}".replace("nan", "  –"))
     if given.json:
         given.json.write_text(json.dumps(taken, indent=1) + "\n", encoding="utf-8")
 
