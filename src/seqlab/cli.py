@@ -202,7 +202,8 @@ def describe(arguments: Sequence[str]) -> None:
     parser.add_argument("values", nargs="*", metavar="key=value", help="as for seqlab train")
     parser.add_argument("--config-dir", "-cd", type=Path, help="a folder of further options, as for seqlab train")
     given = parser.parse_intermixed_args(arguments)
-    from seqlab.describe import show
+    with importing():
+        from seqlab.describe import show
 
     show(_composed(given.values, given.config_dir))
 
