@@ -98,7 +98,7 @@ def test_a_dry_run_of_what_cannot_run_says_why(seqlab: Command) -> None:
 
 def test_a_launcher_that_cannot_rehearse_says_so(seqlab: Command) -> None:
     """Hydra's own know nothing of it."""
-    answer = seqlab("train", "-m", "hydra/launcher=in_process", "seed=1", "logger=none", *TINY, "--dry-run")
+    answer = seqlab("train", "-m", "hydra/launcher=basic", "seed=1", "logger=none", *TINY, "--dry-run")
     assert answer.code == 2
     assert answer.err == (
         "seqlab: --dry-run: this launcher is Hydra's own and cannot. Leave hydra/launcher away for that.\n"

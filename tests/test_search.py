@@ -491,8 +491,8 @@ def test_a_diverged_search_exits_three(seqlab: Command) -> None:
         (["optimizer.lr=interval(-1,1)"], "optimizer.lr: got -1.0; expected a number above 0."),
         (["cell=lstm,gruu"], "cell=gruu: no such cell. Did you mean gru?"),
         (
-            ["cell=lstm,gru", "hydra/launcher=in_process"],
-            "hydra/launcher=in_process: a search needs one of seqlab's own",
+            ["cell=lstm,gru", "hydra/launcher=basic"],
+            "hydra/launcher=basic: a search needs one of seqlab's own",
         ),
         (["cell=lstm,gru", "trainer=debug"], "such a run makes no result"),
         (

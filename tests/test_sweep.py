@@ -101,7 +101,7 @@ def test_a_diverged_sweep_exits_three(seqlab: Command, tmp_path: Path) -> None:
 
 def test_sweeps_by_hydras_own_launcher_work_too(seqlab: Command, tmp_path: Path) -> None:
     """Identity and skipping live in the job, so they hold under every launcher."""
-    sweep = ["train", "-m", "hydra/launcher=in_process", "seed=1,2", "logger=none", *TINY]
+    sweep = ["train", "-m", "hydra/launcher=basic", "seed=1,2", "logger=none", *TINY]
     assert seqlab(*sweep).code == 0
     assert len(find([tmp_path / "runs"])) == 2
     assert seqlab(*sweep).out.count("finished already") == 2

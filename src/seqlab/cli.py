@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NoReturn, cast
 
 from seqlab import __version__, job, output
 from seqlab.errors import ConfigError, OutputError, suggestion
+from seqlab.imports import importing
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -152,7 +153,8 @@ def _job(cfg: DictConfig) -> float | None:
         if hydra.mode == RunMode.RUN and f"hydra/launcher={launcher}" in hydra.overrides.hydra:
             raise ConfigError(f"hydra/launcher={launcher}: says where the runs of a sweep are made. Add -m.")
         run = freeze(cfg, Origin.of(cast("DictConfig", hydra)))
-        from seqlab.experiment import make
+        with importing():
+            from seqlab.experiment import make
 
         summary = make(run)
         return summary["best"].get(f"val/{summary['metric']['name']}")
@@ -200,7 +202,8 @@ def describe(arguments: Sequence[str]) -> None:
     parser.add_argument("values", nargs="*", metavar="key=value", help="as for seqlab train")
     parser.add_argument("--config-dir", "-cd", type=Path, help="a folder of further options, as for seqlab train")
     given = parser.parse_intermixed_args(arguments)
-    from seqlab.describe import show
+    with importing():
+        from seqlab.describe import show
 
     show(_composed(given.values, given.config_dir))
 

@@ -22,7 +22,7 @@ from pytorch_lightning.callbacks import Callback, ModelCheckpoint, ProgressBar
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.utilities.seed import isolate_rng
 
-from seqlab import budget, checkpoints, facts, processes, tracking
+from seqlab import budget, checkpoints, facts, hooks, processes, tracking
 from seqlab.cells import base as cells
 from seqlab.data.base import SequenceData
 from seqlab.errors import ConfigError, Diverged, Interrupted, Preempted, SeqlabError, by_exit_code
@@ -172,6 +172,7 @@ def _train(run: Run, built: Built, stop: Stop) -> Mapping[str, Any]:
     last, reached = _going_on(run, origin)
     with tracking.loggers((config["logger"] or {}) if processes.leads() else None, run, reached) as loggers:
         callbacks = _callbacks(run, stop, origin, reached, built.state_size)
+        hooks.lighten(task, callbacks)
         trainer = _construct(
             "trainer",
             config,
@@ -181,6 +182,7 @@ def _train(run: Run, built: Built, stop: Stop) -> Mapping[str, Any]:
             default_root_dir=str(run.folder),
             enable_progress_bar=any(isinstance(callback, ProgressBar) for callback in callbacks),
             use_distributed_sampler=False,  # the data share out their batches themselves
+            profiler=config["trainer"]["profiler"] or hooks.NoProfiler(),
         )
         best = _fit(trainer, task, data, last)
         files.settle()

@@ -9,6 +9,7 @@ import traceback
 from pathlib import Path
 
 from seqlab.errors import SeqlabError
+from seqlab.imports import importing
 
 
 def make(folder: Path) -> int:
@@ -18,7 +19,8 @@ def make(folder: Path) -> int:
         from seqlab.runs import Run
 
         run = Run.load(folder)
-        from seqlab import experiment
+        with importing():
+            from seqlab import experiment
 
         experiment.make(run)
     except Exception as error:

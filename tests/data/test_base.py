@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
+import tracemalloc
 from collections import Counter
 
 import numpy as np
 import torch
 
-from seqlab.data.base import Batch, GeneratedData, SequenceData, Split
+from seqlab.data.base import Batch, GeneratedData, SequenceData, Split, fingerprint
 from seqlab.spec import DataSpec, Metric, Reals
 from seqlab.testing import DataTests
 
@@ -52,3 +54,13 @@ def test_training_draws_its_lengths() -> None:
     assert set(one) == {3, 4, 5, 6}
     assert min(Counter(one).values()) > 70
     assert one != two
+
+
+def test_a_fingerprint_is_of_the_bytes_and_copies_none() -> None:
+    """A corpus that is memory-mapped stays on its disk."""
+    ids = np.arange(4_000_000, dtype=np.uint16).reshape(2, -1)
+    expected = hashlib.sha256(ids.tobytes() + b"symbols").hexdigest()[:16]
+    tracemalloc.start()
+    assert fingerprint(ids, b"symbols") == expected
+    assert tracemalloc.get_traced_memory()[1] < ids.nbytes / 10
+    tracemalloc.stop()

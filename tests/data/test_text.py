@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
+import tracemalloc
 from pathlib import Path
 
 import datasets
+import numpy as np
 import pytest
 import torch
 
 from seqlab.data.base import SequenceData
-from seqlab.data.text import Text
+from seqlab.data.text import PIECE, Text, _counts
 from seqlab.errors import DataError
 from seqlab.testing import DataTests
 
@@ -109,6 +111,29 @@ def test_the_unigram_reference_is_the_entropy_of_the_test_part(tmp_path: Path) -
     data.setup()
     assert data.spec.references["chance"] == pytest.approx(math.log2(3))
     assert data.spec.references["unigram"] == pytest.approx(1.5, abs=1e-3)
+
+
+def test_symbols_are_counted_without_a_copy_of_the_text() -> None:
+    """As numpy counts them, a piece at a time; a text that does not fill a piece is one."""
+    ids = (np.arange(10 * PIECE + 7) % 5).astype(np.uint8)
+    tracemalloc.start()
+    counts = _counts(ids, 6)
+    assert tracemalloc.get_traced_memory()[1] < 2 * 8 * PIECE
+    tracemalloc.stop()
+    assert counts.tolist() == np.bincount(ids, minlength=6).tolist()
+    assert _counts(ids[:0], 3).tolist() == [0, 0, 0]
+
+
+def test_a_batch_is_cut_from_the_text_and_nothing_else_is_copied() -> None:
+    """Streams are the encoded text itself, in another shape; a batch allocates no more than itself."""
+    data = Text(batch_size=20, length=50)
+    data.setup()
+    assert np.shares_memory(data.streams["train"], data.ids["train"])
+    batches = data.batches("train")
+    tracemalloc.start()
+    x, _ = batches[3]
+    assert tracemalloc.get_traced_memory()[1] < 4 * x.numel() * x.element_size()
+    tracemalloc.stop()
 
 
 @pytest.mark.parametrize(

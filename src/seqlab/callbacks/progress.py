@@ -12,6 +12,9 @@ from pytorch_lightning.callbacks import TQDMProgressBar
 
 log = logging.getLogger(__name__)
 
+BLINK = 0.1
+"""Seconds from one drawing of the bar to the next."""
+
 
 class ProgressLines(pl.Callback):
     """One line after each validation, which a log file keeps readable."""
@@ -29,7 +32,16 @@ class ProgressLines(pl.Callback):
 
 
 class ProgressBar(TQDMProgressBar):
-    """Lightning's own bar, with the same numbers as the lines."""
+    """Lightning's own bar, with the same numbers as the lines, and while training drawn no more often than one sees."""
+
+    drawn = 0.0
+
+    def on_train_batch_end(self, trainer: Any, *args: Any) -> None:
+        """Draws it, unless that has just been done."""
+        now = time.monotonic()
+        if now - self.drawn >= BLINK or trainer.is_last_batch:
+            self.drawn = now
+            super().on_train_batch_end(trainer, *args)
 
     def get_metrics(self, trainer: Any, pl_module: Any) -> dict[str, str]:  # type: ignore[override]
         """What stands to the right of the bar."""

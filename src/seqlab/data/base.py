@@ -285,5 +285,5 @@ def fingerprint(*parts: np.ndarray | bytes) -> str:
     """Sixteen hex digits of the SHA-256 of some arrays or bytes."""
     digest = hashlib.sha256()
     for part in parts:
-        digest.update(part if isinstance(part, bytes) else np.ascontiguousarray(part).tobytes())
+        digest.update(part if isinstance(part, bytes) else np.ascontiguousarray(part).reshape(-1).view(np.uint8).data)
     return digest.hexdigest()[:16]

@@ -94,20 +94,22 @@ class _Strings(Dataset[Batch]):
     """Batch i of some strings, or the batch of some items, as long as its longest string."""
 
     def __init__(self, strings: Sequence[str], batch_size: int):
-        self.strings, self.batch_size = strings, batch_size
+        self.steps = torch.tensor([len(string) - 1 for string in strings])
+        self.x, self.y = _coded(strings, int(self.steps.max()))
+        self.batch_size = batch_size
 
     def __len__(self) -> int:
-        return -(-len(self.strings) // self.batch_size)
+        return -(-len(self.steps) // self.batch_size)
 
     def __getitem__(self, index: int | Tensor) -> Batch:
-        if isinstance(index, Tensor):
-            return _coded([self.strings[i] for i in index.tolist()])
-        return _coded(self.strings[index * self.batch_size : (index + 1) * self.batch_size])
+        first = index * self.batch_size
+        items = index if isinstance(index, Tensor) else slice(first, first + self.batch_size)
+        T = int(self.steps[items].max())
+        return self.x[items, :T], self.y[items, :T]
 
 
-def _coded(strings: Sequence[str]) -> Batch:
+def _coded(strings: Sequence[str], steps: int) -> Batch:
     """All symbols but the last, and all but the first, of each string; padded on the right."""
-    steps = max(map(len, strings)) - 1
     x = torch.zeros(len(strings), steps, dtype=torch.int64)
     y = torch.full_like(x, IGNORE)
     for i, string in enumerate(strings):

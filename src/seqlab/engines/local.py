@@ -48,7 +48,7 @@ class Local(Engine):
     def make(self, runs: Sequence[Run]) -> Iterator[Ending | None]:
         """One process per run; a run of several processes takes the room of as many."""
         context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(["seqlab.experiment"])
+        context.set_forkserver_preload(["seqlab.engines.preload"])
         cards = gpus() if any(run.config["trainer"]["accelerator"] != "cpu" for run in runs) else []
         room = self.workers or len(cards) or cores()
         free: list[str | None] = [cards[i % len(cards)] if cards else None for i in range(room)]

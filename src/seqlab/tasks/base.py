@@ -82,6 +82,12 @@ class SequenceTask(pl.LightningModule, ABC):
         self.carried: dict[str, State] = {}
         self.positions_seen, self.seconds = 0, 0.0
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name == "_current_fx_name":  # Lightning's note of where it is, made thirty times a step; it is no parameter
+            self.__dict__[name] = value
+        else:
+            super().__setattr__(name, value)
+
     def until_solved(self) -> None:
         """End training when the data's task is solved, as ``DataSpec.solved`` has it.
 
@@ -169,7 +175,8 @@ class SequenceTask(pl.LightningModule, ABC):
         """The loss; logged only on the steps that are written, since logging costs as much as a small step."""
         self.success.sequences += len(batch[0]) * self.trainer.world_size
         loss = self._carry(self.own.objective, batch[0], "train") if self.own else self.loss(batch, "train")
-        loss = loss * self.share(batch)
+        if self.trainer.world_size > 1:
+            loss = loss * self.share(batch)
         self.positions_seen += batch[0].shape[0] * batch[0].shape[1] * self.trainer.world_size
         if (self.trainer.global_step + 1) % self.log_every == 0:
             self.log("train/loss", loss.detach(), sync_dist=True)
