@@ -53,6 +53,17 @@ def test_it_is_compiled_once_and_again_when_it_has_changed(
 
 
 @needs_compiler
+def test_what_a_file_includes_is_part_of_it(tmp_path: Path, cache: Path) -> None:
+    """Another header is another library, also where a header includes it."""
+    (tmp_path / "answer.c").write_text('#include "parts/outer.h"\nint answer(void) { return ANSWER; }\n')
+    (tmp_path / "parts").mkdir()
+    (tmp_path / "parts" / "outer.h").write_text('#include "inner.h"\n')
+    for says in (1, 2):
+        (tmp_path / "parts" / "inner.h").write_text(f"#define ANSWER {says}\n")
+        assert native.load.__wrapped__(tmp_path / "answer.c").answer() == says
+
+
+@needs_compiler
 def test_a_machine_with_another_processor_compiles_its_own(
     tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

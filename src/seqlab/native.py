@@ -11,6 +11,7 @@ import hashlib
 import logging
 import os
 import platform
+import re
 import shutil
 import subprocess
 import tempfile
@@ -40,7 +41,7 @@ def load(source: Path) -> ctypes.CDLL:
         Unavailable: there is no compiler, it failed, or its library cannot be kept or loaded.
     """
     compiler = _compiler()
-    name = f"{source.stem}-{_digest(source.read_bytes(), compiler)}.so"
+    name = f"{source.stem}-{_digest(_text(source), compiler)}.so"
     try:
         library = user_cache_path("seqlab", ensure_exists=True) / name
         if not library.exists():
@@ -73,6 +74,13 @@ def _compile(source: Path, compiler: Path, library: Path) -> None:
                 return
     said = ended.stderr.strip().splitlines()
     raise Unavailable(f"{compiler} failed: {said[0] if said else f'exit code {ended.returncode}'}")
+
+
+def _text(source: Path) -> bytes:
+    """A C file, and behind it those that it includes from our own folders."""
+    text = source.read_bytes()
+    included = re.findall(rb'^#include "(.+)"', text, re.MULTILINE)
+    return b"".join([text, *(_text(source.parent / os.fsdecode(name)) for name in included)])
 
 
 def _digest(source: bytes, compiler: Path) -> str:

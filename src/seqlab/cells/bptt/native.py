@@ -6,22 +6,16 @@ As many threads as PyTorch has take each its share of the sequences through all 
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from functools import cache
-from itertools import pairwise
 from pathlib import Path
-from typing import TypeVar
 
 import torch
 from torch import Tensor
 
 from seqlab.cells.bptt import scans
+from seqlab.cells.rows import at, shared
 from seqlab.native import Unavailable, load
 
-R = TypeVar("R")
-FEWEST = 4
-"""How many sequences a thread gets at least."""
 TOLERANCE = 1e-5
 """How far its results may be from those of PyTorch's operations, where it is tried."""
 
@@ -77,9 +71,9 @@ class NativeScans:
         panels = self._panels(U, transposed=True)
 
         def run(first: int, rows: int) -> None:
-            self.library.forwards(_at(h, first), _at(panels), len(h) - 1, rows, H, B * H, relu)
+            self.library.forwards(at(h, first), at(panels), len(h) - 1, rows, H, B * H, relu)
 
-        _shared(B, run)
+        shared(B, run)
 
     def backwards(self, dh: Tensor, h: Tensor, U: Tensor, relu: bool) -> Tensor:
         """As ``Scans`` has it."""
@@ -88,10 +82,10 @@ class NativeScans:
         ds = h.new_empty(T, B, H)
 
         def run(first: int, rows: int) -> int:
-            places = _at(dh, first), _at(ds, first), _at(h, first), _at(panels)
+            places = at(dh, first), at(ds, first), at(h, first), at(panels)
             return self.library.backwards(*places, T, rows, H, B * H, relu, last_alone)
 
-        shares = _shared(B, run)
+        shares = shared(B, run)
         live = max(steps for _, _, steps in shares)
         for first, rows, steps in shares:
             ds[T - live : T - steps, first : first + rows] = 0
@@ -110,23 +104,5 @@ class NativeScans:
 
     def _panels(self, U: Tensor, transposed: bool) -> Tensor:
         panels = U.new_empty(self.library.panel_size(len(U)))
-        self.library.pack(_at(U), _at(panels), len(U), transposed)
+        self.library.pack(at(U), at(panels), len(U), transposed)
         return panels
-
-
-def _at(part: Tensor, row: int = 0) -> int:
-    """Where a row of a contiguous tensor (…, B, H) lies in memory."""
-    return part.data_ptr() + row * part.shape[-1] * part.element_size()
-
-
-def _shared(B: int, run: Callable[[int, int], R]) -> list[tuple[int, int, R]]:
-    """Run over all sequences: each thread's first, how many it has, and what it returned."""
-    n = max(1, min(torch.get_num_threads(), B // FEWEST))
-    shares = [(first, end - first) for first, end in pairwise(B * i // n for i in range(n + 1))]
-    made = [run(*share) for share in shares] if n == 1 else _threads(n).map(run, *zip(*shares, strict=True))
-    return [(*share, result) for share, result in zip(shares, made, strict=True)]
-
-
-@cache
-def _threads(n: int) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(n)
