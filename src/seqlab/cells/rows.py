@@ -1,7 +1,8 @@
-"""Sequences as rows of memory, as C sees them, and their shares among threads."""
+"""What the scans in C are given: rows of memory, panels of matrices, and for each thread its share of the sequences."""
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
@@ -14,6 +15,23 @@ from torch import Tensor
 R = TypeVar("R")
 FEWEST = 4
 """How many sequences a thread gets at least."""
+
+
+class Panels:
+    """Matrices as ``tiles.h`` reads them, made by a library that includes it."""
+
+    def __init__(self, library: ctypes.CDLL):
+        self.library = library
+        pointer, number, flag = ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int
+        library.panel_size.argtypes, library.panel_size.restype = [number] * 2, number
+        library.pack.argtypes, library.pack.restype = [pointer] * 2 + [number] * 2 + [flag], None
+
+    def __call__(self, M: Tensor) -> Tensor:
+        """The panels of a matrix (K, N), which is contiguous, or the transpose of one that is."""
+        K, N = M.shape
+        panels = M.new_empty(self.library.panel_size(K, N))
+        self.library.pack(at(M), at(panels), K, N, not M.is_contiguous())
+        return panels
 
 
 def at(part: Tensor, row: int = 0) -> int:

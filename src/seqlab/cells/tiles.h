@@ -51,22 +51,24 @@ static inline float tanh_of(float x) {
     return x < -1.f ? -1.f : x > 1.f ? 1.f : x;
 }
 
-/* to = from + A P, for `rows` rows of A and `vecs` panels of P, both constants where this is called. */
-static inline __attribute__((always_inline)) void tile(const int rows, const int vecs, const float *A, const float *P,
-                                                       size_t H, const float *from, float *to, size_t width) {
+/* to = from + A P, for `rows` rows of A and `vecs` panels of P, both constants where this is called. Rows of A, of K
+   floats, lie `apart` floats from each other; those of `from` and `to` lie `width` floats from each other. */
+static inline __attribute__((always_inline)) void tile(const int rows, const int vecs, const float *A, size_t apart,
+                                                       const float *P, size_t K, const float *from, float *to,
+                                                       size_t width) {
     vec sum[TALLEST][WIDEST];
 #pragma GCC unroll 12
     for (int i = 0; i < rows; i++)
 #pragma GCC unroll 8
         for (int v = 0; v < vecs; v++) sum[i][v] = *(const vec *)(from + i * width + v * LANES);
-    for (size_t k = 0; k < H; k++) {
+    for (size_t k = 0; k < K; k++) {
         vec column[WIDEST];
 #pragma GCC unroll 8
-        for (int v = 0; v < vecs; v++) column[v] = *(const vec *)(P + (v * H + k) * LANES);
+        for (int v = 0; v < vecs; v++) column[v] = *(const vec *)(P + (v * K + k) * LANES);
 #pragma GCC unroll 12
         for (int i = 0; i < rows; i++)
 #pragma GCC unroll 8
-            for (int v = 0; v < vecs; v++) sum[i][v] += A[i * H + k] * column[v];
+            for (int v = 0; v < vecs; v++) sum[i][v] += A[i * apart + k] * column[v];
     }
 #pragma GCC unroll 12
     for (int i = 0; i < rows; i++)
@@ -75,10 +77,10 @@ static inline __attribute__((always_inline)) void tile(const int rows, const int
 }
 
 /* The same for numbers that are known only when it runs. */
-static void any_tile(int rows, int vecs, const float *A, const float *P, size_t H, const float *from, float *to,
-                     size_t width) {
+static void any_tile(int rows, int vecs, const float *A, size_t apart, const float *P, size_t K, const float *from,
+                     float *to, size_t width) {
 #define CASE(rows, vecs)                                                                                              \
-    case 16 * rows + vecs: tile(rows, vecs, A, P, H, from, to, width); return;
+    case 16 * rows + vecs: tile(rows, vecs, A, apart, P, K, from, to, width); return;
     switch (16 * rows + vecs) {
         CASE(1, 1) CASE(2, 1) CASE(3, 1) CASE(4, 1) CASE(5, 1) CASE(6, 1)
         CASE(1, 2) CASE(2, 2) CASE(3, 2) CASE(4, 2) CASE(5, 2) CASE(6, 2)
@@ -93,40 +95,41 @@ static void any_tile(int rows, int vecs, const float *A, const float *P, size_t 
     }
 }
 
-/* to = from + A P, for all columns of some rows; `from` may be `to`. What lies at `next`, which is read thereafter, is
-   called from memory meanwhile. */
-static void product(const float *A, const float *P, size_t rows, size_t H, const float *from, float *to,
-                    const float *next) {
+/* to = from + A P, for `rows` rows of A and N columns; `from` may be `to`. What lies at `next`, which is read
+   thereafter, is called from memory meanwhile; its rows lie as those of `from` and `to`. */
+static void product(const float *A, size_t apart, const float *P, size_t rows, size_t K, size_t N, const float *from,
+                    float *to, const float *next, size_t width) {
     size_t tiles = (rows + TALLEST - 1) / TALLEST, tallest = (rows + tiles - 1) / tiles;
     size_t vecs = 6 * tallest <= TALLEST ? 8 : 2 * tallest <= TALLEST ? 4 : 2;
-    for (size_t column = 0; column < H; column += vecs * LANES) {
-        while (vecs > 1 && column + vecs * LANES > H) vecs /= 2;
-        size_t wide = H - column < LANES ? H - column : 0; /* the columns of a panel that is not full */
+    for (size_t column = 0; column < N; column += vecs * LANES) {
+        while (vecs > 1 && column + vecs * LANES > N) vecs /= 2;
+        size_t wide = N - column < LANES ? N - column : 0; /* the columns of a panel that is not full */
         for (size_t i = 0; i < tiles; i++) {
             size_t first = rows * i / tiles, n = rows * (i + 1) / tiles - first;
-            const float *a = A + first * H, *p = P + column * H, *f = from + first * H + column;
-            float *t = to + first * H + column;
+            const float *a = A + first * apart, *p = P + column * K, *f = from + first * width + column;
+            float *t = to + first * width + column;
             for (size_t r = 0; r < n; r++)
-                for (size_t v = 0; v < vecs; v++) __builtin_prefetch(next + (first + r) * H + column + v * LANES, 1, 2);
+                for (size_t v = 0; v < vecs; v++)
+                    __builtin_prefetch(next + (first + r) * width + column + v * LANES, 1, 2);
             if (!wide) {
-                any_tile(n, vecs, a, p, H, f, t, H);
+                any_tile(n, vecs, a, apart, p, K, f, t, width);
                 continue;
             }
             float part[TALLEST * LANES] = {0};
-            for (size_t r = 0; r < n; r++) memcpy(part + r * LANES, f + r * H, wide * sizeof(float));
-            any_tile(n, 1, a, p, H, part, part, LANES);
-            for (size_t r = 0; r < n; r++) memcpy(t + r * H, part + r * LANES, wide * sizeof(float));
+            for (size_t r = 0; r < n; r++) memcpy(part + r * LANES, f + r * width, wide * sizeof(float));
+            any_tile(n, 1, a, apart, p, K, part, part, LANES);
+            for (size_t r = 0; r < n; r++) memcpy(t + r * width, part + r * LANES, wide * sizeof(float));
         }
     }
 }
 
-/* How many floats the panels of an H x H matrix take. */
-size_t panel_size(size_t H) { return (H + LANES - 1) / LANES * LANES * H; }
+/* How many floats the panels of a K x N matrix take. */
+size_t panel_size(size_t K, size_t N) { return (N + LANES - 1) / LANES * LANES * K; }
 
-/* The panels of U, or of its transpose. */
-void pack(const float *U, float *panels, size_t H, int transposed) {
-    for (size_t column = 0; column < H; column += LANES)
-        for (size_t k = 0; k < H; k++)
+/* The panels of a K x N matrix, or of the transpose of an N x K one. */
+void pack(const float *M, float *panels, size_t K, size_t N, int transposed) {
+    for (size_t column = 0; column < N; column += LANES)
+        for (size_t k = 0; k < K; k++)
             for (size_t j = column; j < column + LANES; j++)
-                *panels++ = j >= H ? 0.f : transposed ? U[j * H + k] : U[k * H + j];
+                *panels++ = j >= N ? 0.f : transposed ? M[j * K + k] : M[k * N + j];
 }

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from seqlab.cells.bptt import scans
-from seqlab.cells.rows import at, shared
+from seqlab.cells.rows import Panels, at, shared
 from seqlab.native import Unavailable, load
 
 TOLERANCE = 1e-5
@@ -59,16 +59,15 @@ class NativeScans:
 
     def __init__(self, library: ctypes.CDLL):
         self.library = library
+        self.panels = Panels(library)
         pointer, number, flag = ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int
-        library.panel_size.argtypes, library.panel_size.restype = [number], number
-        library.pack.argtypes, library.pack.restype = [pointer, pointer, number, flag], None
         library.forwards.argtypes, library.forwards.restype = [pointer] * 2 + [number] * 4 + [flag], None
         library.backwards.argtypes, library.backwards.restype = [pointer] * 4 + [number] * 4 + [flag] * 2, number
 
     def forwards(self, h: Tensor, U: Tensor, relu: bool) -> None:
         """As ``Scans`` has it."""
         _, B, H = h.shape
-        panels = self._panels(U, transposed=True)
+        panels = self.panels(U.T)
 
         def run(first: int, rows: int) -> None:
             self.library.forwards(at(h, first), at(panels), len(h) - 1, rows, H, B * H, relu)
@@ -78,7 +77,7 @@ class NativeScans:
     def backwards(self, dh: Tensor, h: Tensor, U: Tensor, relu: bool) -> Tensor:
         """As ``Scans`` has it."""
         (_, B, H), T, last_alone = h.shape, len(h) - 1, dh.dim() == 2
-        panels, dh = self._panels(U, transposed=False), dh.contiguous()
+        panels, dh = self.panels(U), dh.contiguous()
         ds = h.new_empty(T, B, H)
 
         def run(first: int, rows: int) -> int:
@@ -101,8 +100,3 @@ class NativeScans:
             made.forwards(states, U, False)
             found.append(torch.cat([states, made.backwards(dh, states, U, False)]))
         return bool((found[0] - found[1]).abs().max() < TOLERANCE)
-
-    def _panels(self, U: Tensor, transposed: bool) -> Tensor:
-        panels = U.new_empty(self.library.panel_size(len(U)))
-        self.library.pack(at(U), at(panels), len(U), transposed)
-        return panels

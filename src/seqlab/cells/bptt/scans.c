@@ -35,7 +35,7 @@ void forwards(float *h, const float *panels, size_t T, size_t rows, size_t H, si
     unsigned control = flush_denormals();
     for (size_t t = 0; t < T; t++) {
         float *past = h + t * stride, *now = past + stride;
-        product(past, panels, rows, H, now, now, now + stride);
+        product(past, H, panels, rows, H, H, now, now, now + stride, H);
         squash(now, rows * H, relu);
     }
     restore(control);
@@ -57,7 +57,7 @@ size_t backwards(const float *dh, float *ds, const float *h, const float *panels
         if (made == 1)
             memcpy(now, last_alone ? dh : above, n * sizeof(float));
         else
-            product(now + stride, panels, rows, H, above, now, above - stride);
+            product(now + stride, H, panels, rows, H, H, above, now, above - stride, H);
         times_slope(now, h + (t + 1) * stride, n, relu);
         if (last_alone && made % BLOCK == 0 && is_zero(now, n)) {
             while (made > 0 && is_zero(ds + (T - made) * stride, n)) made--;
