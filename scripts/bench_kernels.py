@@ -1,4 +1,4 @@
-"""How fast a training step of the vanilla cell is; run it as ``.venv/bin/python scripts/bench_kernels.py``.
+"""How fast a training step of our own cells is; run it as ``.venv/bin/python scripts/bench_kernels.py``.
 
 A step is the loss of a small model and all its gradients, without an optimizer: input, recurrence, readout, softmax.
 Ours is the model that runs have, by each engine. The others are PyTorch's own modules as fast as they can be put
@@ -29,6 +29,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from seqlab.cells.bptt import native
+from seqlab.cells.gru_native import NativeGRU
+from seqlab.cells.lstm_native import NativeLSTM
+from seqlab.cells.recurrent import recurrent_weights
 from seqlab.cells.vanilla import VanillaRNN
 from seqlab.models.sequence import SequenceModel
 from seqlab.products import fast_products
@@ -85,10 +88,11 @@ SIZES = {
 }
 
 
-def orthogonal(U: Tensor) -> None:
+def orthogonal(cell: nn.Module) -> None:
     """Recurrent weights through which gradients live on, so that no engine gains by their vanishing."""
-    with torch.no_grad():
-        nn.init.orthogonal_(U)
+    for U in recurrent_weights(cell).values():
+        for gate in U.detach().split(U.shape[1]):
+            nn.init.orthogonal_(gate)
 
 
 class Theirs(nn.Module):
@@ -96,7 +100,7 @@ class Theirs(nn.Module):
 
     Args:
         size: what is trained.
-        kind: ``nn.RNN`` or ``nn.LSTM``.
+        kind: ``nn.RNN``, ``nn.LSTM`` or ``nn.GRU``.
         one_hot: one-hot inputs in place of an embedding, as many parameters as ours.
     """
 
@@ -105,8 +109,7 @@ class Theirs(nn.Module):
         self.size, self.one_hot = size, one_hot
         self.embedding = None if size.last or one_hot else nn.Embedding(size.K, size.H)
         self.cell = kind(size.K if size.last or one_hot else size.H, size.H, bias=False)
-        for gate in self.cell.weight_hh_l0.data.chunk(len(self.cell.weight_hh_l0) // size.H):
-            orthogonal(gate)
+        orthogonal(self.cell)
         self.readout = nn.Linear(size.H, 10 if size.last else size.K, bias=False)
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
@@ -128,11 +131,11 @@ def theirs(size: Size, kind: type, one_hot: bool = False) -> Step:
     return stepping(model, lambda: model(x, y))
 
 
-def ours(size: Size, engine: str) -> Step:
+def ours(size: Size, make: Callable[..., nn.Module], **options: object) -> Step:
     """A step of the model that runs have."""
     x, y = size.batch
-    model = SequenceModel(size.spec, lambda K: VanillaRNN(K, size.H, engine=engine), bias=False)
-    orthogonal(model.coded.cell.layers[0].U)
+    model = SequenceModel(size.spec, lambda K: make(K, size.H, bias=False, **options), bias=False)
+    orthogonal(model.coded.cell)
     return stepping(model, lambda: model.cross_entropy(x, y)[0])
 
 
@@ -180,10 +183,11 @@ def contenders(size: Size) -> dict[str, Step]:
     steps: dict[str, Step | None] = {"nn.RNN": theirs(size, nn.RNN)}
     if not size.last and size.K <= 256:
         steps["nn.RNN, one-hot"] = theirs(size, nn.RNN, one_hot=True)
-    steps["nn.LSTM"] = theirs(size, nn.LSTM)
+    steps |= {"nn.LSTM": theirs(size, nn.LSTM), "nn.GRU": theirs(size, nn.GRU)}
     for engine in ("reference", "torch", "native"):
         if engine != "native" or not native.obstacle(torch.zeros(1)):
-            steps[f"vanilla, {engine}"] = ours(size, engine)
+            steps[f"vanilla, {engine}"] = ours(size, VanillaRNN, engine=engine)
+    steps |= {"lstm_native": ours(size, NativeLSTM), "gru_native": ours(size, NativeGRU)}
     for unroll in (1, 8):
         steps[f"jax scan, unroll {unroll}"] = jax_scan(size, unroll)
     return {name: step for name, step in steps.items() if step}
@@ -235,6 +239,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path, metavar="FILE")
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
+    torch.set_flush_denormal(True)  # as runs do
     clock = time.process_time if given.threads == 1 else time.perf_counter
     print(
         f"{processor()}, {given.threads} thread, load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores, "

@@ -63,6 +63,8 @@ def _(cell: nn.GRU, x: Tensor, state: State) -> Gates:
 
 
 def _from_below(cell: nn.RNNBase, layer: int, x: Tensor) -> Tensor:
+    if x.dtype == torch.int64:
+        x = F.one_hot(x, cell.input_size).to(cell.get_parameter("weight_ih_l0").dtype)
     return F.linear(x, cell.get_parameter(f"weight_ih_l{layer}"), getattr(cell, f"bias_ih_l{layer}", None))
 
 

@@ -1,4 +1,4 @@
-"""What the scans in C are given: rows of memory, panels of matrices, and for each thread its share of the sequences."""
+"""What all scans in C have in common: what keeps them away, rows of memory, panels, and each thread's share."""
 
 from __future__ import annotations
 
@@ -12,9 +12,28 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
+from seqlab.native import Unavailable
+
 R = TypeVar("R")
 FEWEST = 4
 """How many sequences a thread gets at least."""
+
+
+def obstacle(like: Tensor, scans: Callable[[], object]) -> str:
+    """What keeps numbers of this type, on this device, from scans in C; empty if nothing does.
+
+    Args:
+        like: such numbers.
+        scans: gets the scans, or raises ``Unavailable``.
+    """
+    if like.device.type != "cpu" or like.dtype != torch.float32:
+        name = str(like.dtype).removeprefix("torch.")
+        return f"it computes in float32 on a CPU, and not in {name} on {like.device.type}"
+    try:
+        scans()
+    except Unavailable as error:
+        return str(error)
+    return ""
 
 
 class Panels:

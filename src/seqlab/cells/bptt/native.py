@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from seqlab.cells import rows
 from seqlab.cells.bptt import scans
 from seqlab.cells.rows import Panels, at, shared
 from seqlab.native import Unavailable, load
@@ -22,14 +23,7 @@ TOLERANCE = 1e-5
 
 def obstacle(like: Tensor) -> str:
     """What keeps numbers of this type, on this device, from the native engine; empty if nothing does."""
-    if like.device.type != "cpu" or like.dtype != torch.float32:
-        name = str(like.dtype).removeprefix("torch.")
-        return f"it computes in float32 on a CPU, and not in {name} on {like.device.type}"
-    try:
-        native_scans()
-    except Unavailable as error:
-        return str(error)
-    return ""
+    return rows.obstacle(like, native_scans)
 
 
 def native_scans() -> NativeScans:
@@ -69,8 +63,8 @@ class NativeScans:
         _, B, H = h.shape
         panels = self.panels(U.T)
 
-        def run(first: int, rows: int) -> None:
-            self.library.forwards(at(h, first), at(panels), len(h) - 1, rows, H, B * H, relu)
+        def run(first: int, count: int) -> None:
+            self.library.forwards(at(h, first), at(panels), len(h) - 1, count, H, B * H, relu)
 
         shared(B, run)
 
@@ -80,14 +74,14 @@ class NativeScans:
         panels, dh = self.panels(U), dh.contiguous()
         ds = h.new_empty(T, B, H)
 
-        def run(first: int, rows: int) -> int:
+        def run(first: int, count: int) -> int:
             places = at(dh, first), at(ds, first), at(h, first), at(panels)
-            return self.library.backwards(*places, T, rows, H, B * H, relu, last_alone)
+            return self.library.backwards(*places, T, count, H, B * H, relu, last_alone)
 
         shares = shared(B, run)
         live = max(steps for _, _, steps in shares)
-        for first, rows, steps in shares:
-            ds[T - live : T - steps, first : first + rows] = 0
+        for first, count, steps in shares:
+            ds[T - live : T - steps, first : first + count] = 0
         return ds[T - live :]
 
     def agree(self) -> bool:
