@@ -128,6 +128,7 @@ def build(run: Run) -> Built:
     limits = config.get("budget")
     processes.check_share(run)
     _check_device(config["trainer"])
+    _check_clipping(config)
     tracking.check(config["logger"])
     # before any data, so that what Lightning refuses costs nothing
     _construct("trainer", config, logger=False, enable_checkpointing=False, plugins=[processes.environment()])
@@ -294,6 +295,15 @@ def _check_device(trainer: Mapping[str, Any]) -> None:
         raise ConfigError(
             f"trainer.accelerator={trainer['accelerator']}: there is no GPU that this PyTorch can use. "
             "Take trainer=cpu, or trainer=auto for whatever is there."
+        )
+
+
+def _check_clipping(config: Mapping[str, Any]) -> None:
+    trainer = config["trainer"]
+    if trainer["precision"] == "16-mixed" and trainer["gradient_clip_val"] and (config["optimizer"] or {}).get("fused"):
+        raise ConfigError(
+            "optimizer.fused=true: with trainer.precision=16-mixed its gradients cannot be clipped. Take "
+            "optimizer.fused=false, or trainer.precision=bf16-mixed."
         )
 
 
