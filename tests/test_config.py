@@ -35,7 +35,6 @@ WRONG = [
     (["optimizer.lr=0"], "optimizer.lr: got 0; expected a number above 0."),
     (["trainer.max_epochs=0"], "trainer.max_epochs: got 0; expected an integer of at least 1, or -1."),
     (["trainer.precision=bogus"], "trainer=auto: "),
-    (["trainer.precision=16-mixed"], "optimizer.fused=true: with trainer.precision=16-mixed its gradients cannot be"),
     (["trainer.limit_train_batches=abc"], "trainer=auto: "),
     (["data=text", "data.vocabulary_size=0"], "data.vocabulary_size: got 0; expected an integer of at least 1."),
     (["cell=null"], "Config group override must be a string"),

@@ -128,7 +128,6 @@ def build(run: Run) -> Built:
     limits = config.get("budget")
     processes.check_share(run)
     _check_device(config["trainer"])
-    _check_clipping(config)
     tracking.check(config["logger"])
     # before any data, so that what Lightning refuses costs nothing
     _construct("trainer", config, logger=False, enable_checkpointing=False, plugins=[processes.environment()])
@@ -143,7 +142,7 @@ def build(run: Run) -> Built:
             sizes = cells.check(cell, config["choices"]["cell"])
     model = _construct("model", config, spec=data.spec, cell=cell)
     with _blamed_on("optimizer", config):
-        optimizer = instantiate(config["optimizer"], _convert_="all")
+        optimizer = instantiate(_optimizer(config), _convert_="all")
     with _blamed_on("scheduler", config):
         scheduler = instantiate(config["scheduler"] or {}, _convert_="all")
     task = _construct("task", config, model=model, spec=data.spec, optimizer=optimizer, scheduler=scheduler)
@@ -298,13 +297,11 @@ def _check_device(trainer: Mapping[str, Any]) -> None:
         )
 
 
-def _check_clipping(config: Mapping[str, Any]) -> None:
-    trainer = config["trainer"]
-    if trainer["precision"] == "16-mixed" and trainer["gradient_clip_val"] and (config["optimizer"] or {}).get("fused"):
-        raise ConfigError(
-            "optimizer.fused=true: with trainer.precision=16-mixed its gradients cannot be clipped. Take "
-            "optimizer.fused=false, or trainer.precision=bf16-mixed."
-        )
+def _optimizer(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The optimizer's own configuration; not fused in mixed precision, where Lightning then refuses to clip."""
+    chosen = config["optimizer"]
+    mixed = str(config["trainer"]["precision"]).endswith("-mixed")
+    return {**chosen, "fused": False} if mixed and chosen.get("fused") else chosen
 
 
 @contextmanager
