@@ -6,13 +6,15 @@ batch and a step in turns. Where drawing is a good part of a step, a worker coul
 
 from __future__ import annotations
 
+import argparse
+import json
 import logging
 import os
 import statistics
-import sys
 import time
 from collections.abc import Callable, Iterator
 from itertools import chain, repeat
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -67,18 +69,26 @@ def costs(name: str, workers: int, clock: Callable[[], float]) -> tuple[float, f
 
 def main() -> None:
     """All data sets, or those that are named."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("names", nargs="*", default=options("data"), metavar="data set")
+    parser.add_argument("--json", type=Path, metavar="FILE")
+    given = parser.parse_args()
     logging.getLogger("seqlab").setLevel(logging.ERROR)
     experiment.quiet()
     torch.set_num_threads(1)
     print(f"one thread, load {os.getloadavg()[0]:.2f}")
     print(f"{'ms':<22}{'batch':>9}{'step':>9}{'share':>8}   wall per step, without a worker and with one")
-    for name in sys.argv[1:] or options("data"):
+    found: dict[str, dict[str, float]] = {}
+    for name in given.names:
         batch, step = costs(name, 0, time.process_time)
+        found[name] = {"batch": batch, "step": step}
         line = f"{name:<22}{batch:9.2f}{step:9.2f}{100 * batch / step:6.1f} %"
         if batch / step >= PAYING:
             without, one = (sum(costs(name, workers, time.perf_counter)) for workers in (0, 1))
             line += f"{without:9.2f}{one:9.2f}"
         print(line, flush=True)
+    if given.json:
+        given.json.write_text(json.dumps(found, indent=1))
 
 
 if __name__ == "__main__":

@@ -51,6 +51,7 @@ class Size:
     H: int
     K: int
     last: bool = False
+    vanishing: bool = False
 
     @property
     def spec(self) -> DataSpec:
@@ -84,14 +85,17 @@ SIZES = {
         Size("pixels", 20, 784, 128, 1, last=True),
         Size("bytes", 128, 200, 256, 256),
         Size("copy", 16, 1000, 64, 10),
+        Size("vanishing", 20, 784, 128, 1, last=True, vanishing=True),
     )
 }
 
 
-def orthogonal(cell: nn.Module) -> None:
-    """Recurrent weights through which gradients live on, so that no engine gains by their vanishing."""
+def start(cell: nn.Module, size: Size) -> None:
+    """Orthogonal recurrent weights, so that no engine gains by gradients that vanish; or such as ``nn.RNN`` has."""
+    if size.vanishing:
+        return
     for U in recurrent_weights(cell).values():
-        for gate in U.detach().split(U.shape[1]):
+        for gate in U.detach().split(size.H):
             nn.init.orthogonal_(gate)
 
 
@@ -109,7 +113,7 @@ class Theirs(nn.Module):
         self.size, self.one_hot = size, one_hot
         self.embedding = None if size.last or one_hot else nn.Embedding(size.K, size.H)
         self.cell = kind(size.K if size.last or one_hot else size.H, size.H, bias=False)
-        orthogonal(self.cell)
+        start(self.cell, size)
         self.readout = nn.Linear(size.H, 10 if size.last else size.K, bias=False)
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
@@ -135,7 +139,7 @@ def ours(size: Size, make: Callable[..., nn.Module], **options: object) -> Step:
     """A step of the model that runs have."""
     x, y = size.batch
     model = SequenceModel(size.spec, lambda K: make(K, size.H, bias=False, **options), bias=False)
-    orthogonal(model.coded.cell)
+    start(model.coded.cell, size)
     return stepping(model, lambda: model.cross_entropy(x, y)[0])
 
 
@@ -160,6 +164,8 @@ def jax_scan(size: Size, unroll: int) -> Step | None:
     H, K = size.H, size.K
     keys = jax.random.split(jax.random.key(0), 3)
     U = jax.nn.initializers.orthogonal()(keys[0], (H, H))
+    if size.vanishing:
+        U = jax.random.uniform(keys[0], (H, H), minval=-1, maxval=1) / H**0.5
     W, V = jax.random.normal(keys[1], (K, H)) / H, jax.random.normal(keys[2], (H, 10 if size.last else K)) / H
 
     def loss(weights, x, y):
@@ -236,10 +242,11 @@ def main() -> None:
     parser.add_argument("sizes", nargs="*", default=list(SIZES), help=f"of {', '.join(SIZES)}; all by default")
     parser.add_argument("--seconds", type=float, default=20.0, help="for each size")
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--denormals", action="store_true", help="keep numbers too small to be normal, unlike runs")
     parser.add_argument("--json", type=Path, metavar="FILE")
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
-    torch.set_flush_denormal(True)  # as runs do
+    torch.set_flush_denormal(not given.denormals)
     clock = time.process_time if given.threads == 1 else time.perf_counter
     print(
         f"{processor()}, {given.threads} thread, load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores, "

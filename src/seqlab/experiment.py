@@ -142,7 +142,7 @@ def build(run: Run) -> Built:
             sizes = cells.check(cell, config["choices"]["cell"])
     model = _construct("model", config, spec=data.spec, cell=cell)
     with _blamed_on("optimizer", config):
-        optimizer = instantiate(config["optimizer"], _convert_="all")
+        optimizer = instantiate(_optimizer(config), _convert_="all")
     with _blamed_on("scheduler", config):
         scheduler = instantiate(config["scheduler"] or {}, _convert_="all")
     task = _construct("task", config, model=model, spec=data.spec, optimizer=optimizer, scheduler=scheduler)
@@ -295,6 +295,13 @@ def _check_device(trainer: Mapping[str, Any]) -> None:
             f"trainer.accelerator={trainer['accelerator']}: there is no GPU that this PyTorch can use. "
             "Take trainer=cpu, or trainer=auto for whatever is there."
         )
+
+
+def _optimizer(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The optimizer's own configuration; not fused in mixed precision, where Lightning then refuses to clip."""
+    chosen = config["optimizer"]
+    mixed = str(config["trainer"]["precision"]).endswith("-mixed")
+    return {**chosen, "fused": False} if mixed and chosen.get("fused") else chosen
 
 
 @contextmanager

@@ -19,6 +19,7 @@ WITHOUT_EFFECT = (
     "logger",
     "plugin_path",
     "cell.engine",
+    "optimizer.fused",
     "data.workers",
     "callbacks.progress",
     "callbacks.samples",

@@ -146,6 +146,16 @@ def test_norms_are_logged_on_the_steps_that_are_logged(tmp_path: Path) -> None:
     assert sum(bool(row["gradient/norm"]) for row in rows_of(run)) == len(rows)
 
 
+@pytest.mark.parametrize(("cell", "known"), [("vanilla", True), ("gru", False)])
+def test_the_reach_of_the_gradient_is_told_where_a_cell_knows_it(tmp_path: Path, cell: str, known: bool) -> None:
+    """Through how many of its steps the gradient of a last state came."""
+    run = run_of(tmp_path, f"cell={cell}", "data.length=12")
+    make(run)
+    rows = [row for row in rows_of(run) if row["gradient/norm"]]
+    assert rows
+    assert [row.get("gradient/reach") for row in rows] == ["12.0" if known else None] * len(rows)
+
+
 def failing(*_: object) -> None:
     raise RuntimeError("out of memory")
 

@@ -118,6 +118,9 @@ def test_what_is_left_out_of_the_way_back_is_nothing(engine: str) -> None:
     ds = (native.native_scans() if engine == "native" else scans).backwards(torch.ones(B, H), h, parts[1], False)
     assert 0 < len(ds) < T // 2
     assert ds.flatten(1).any(1).all()
+    reach = bptt.Reach()
+    bptt.last_state(x, parts[0], parts[1].requires_grad_(), *parts[2:], False, engine, reach).sum().backward()
+    assert reach.steps == len(ds)
 
 
 @pytest.mark.parametrize("relu", [False, True])

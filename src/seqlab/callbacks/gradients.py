@@ -17,6 +17,7 @@ from seqlab.errors import SeqlabError
 from seqlab.figures.flow import Curves, draw
 from seqlab.ledger import NAMES
 from seqlab.models.flow import Flow, horizon, measure
+from seqlab.models.steps import cells
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +33,8 @@ class GradientFlow(pl.Callback):
 
     Each time it appends a line to ``gradients.jsonl``, and tells all loggers the numbers, and those that take figures a
     figure. Sequences of the first validation batch, which is always the same, are what it is measured on. Nothing else
-    of the run is changed by it. The norm of the gradient, before and after clipping, is told with the training loss.
+    of the run is changed by it. The norm of the gradient, before and after clipping, is told with the training loss,
+    and so is its reach, where a cell knows it: through how many steps it came before it was zero, to the last bit.
 
     Args:
         folder: the run folder.
@@ -88,6 +90,9 @@ class GradientFlow(pl.Callback):
         self.telling = (trainer.global_step + 1) % pl_module.log_every == 0 and not pl_module.own
         if self.telling:
             pl_module.log("gradient/norm", _norm(pl_module))
+            reaches = [reach for _, cell in cells(pl_module) if (reach := getattr(cell, "reach", None)) is not None]
+            if reaches:
+                pl_module.log("gradient/reach", float(max(reaches)))
 
     def on_train_batch_end(self, trainer: Any, pl_module: Any, *_: Any) -> None:
         """And after: it lies there until the next batch."""

@@ -6,7 +6,8 @@ tuples of tensors, that the same cell takes back; their shapes do not depend on 
 
 A cell whose input weights are a table may set ``takes_tokens = True``: it then also takes token ids, x (B, T) of int64,
 because W x_t for a one-hot x_t *is* a column of W. One that can do better where the last hidden state alone is wanted
-may have ``h_T, state = cell.last(x, state=None)``, with h_T (B, H). One that can be computed in several ways tells
+may have ``h_T, state = cell.last(x, state=None)``, with h_T (B, H), and may tell by ``cell.reach`` through how many
+steps the last gradient came that went back from there. One that can be computed in several ways tells
 which by ``engine_for(like)``.
 """
 

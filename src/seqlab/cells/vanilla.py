@@ -27,6 +27,7 @@ class Layer(nn.Module):
         self.U = nn.Parameter(torch.empty(hidden_size, hidden_size).uniform_(-bound, bound))
         self.b = nn.Parameter(torch.empty(hidden_size).uniform_(-bound, bound)) if bias else None
         self.relu, self.engine = nonlinearity == "relu", engine
+        self.reach = bptt.Reach()
 
     def forward(self, x: Tensor, h_0: Tensor) -> Tensor:
         """Hidden states (T, B, H) for x (T, B, K) or token ids (T, B), and h_0 (B, H)."""
@@ -34,7 +35,7 @@ class Layer(nn.Module):
 
     def last(self, x: Tensor, h_0: Tensor) -> Tensor:
         """The last of them alone (B, H)."""
-        return bptt.last_state(x, self.W, self.U, self.b, h_0, self.relu, self.engine)
+        return bptt.last_state(x, self.W, self.U, self.b, h_0, self.relu, self.engine, self.reach)
 
 
 class VanillaRNN(nn.Module):
@@ -98,6 +99,11 @@ class VanillaRNN(nn.Module):
         h, below = self._below(x, state := self._begun(x, state))
         h_T = self.layers[-1].last(h, state[-1])
         return h_T, torch.stack([*below, h_T])
+
+    @property
+    def reach(self) -> int | None:
+        """Through how many steps the last gradient came that went back from a last state alone; ``None`` before."""
+        return self.layers[-1].reach.steps
 
     def engine_for(self, like: Tensor) -> Engine:
         """What computes it where numbers are of the type and on the device of ``like``."""

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from seqlab.cells.base import Engine
 from seqlab.cells.bptt import native, reference, scans
-from seqlab.cells.bptt.by_hand import BPTT
+from seqlab.cells.bptt.by_hand import BPTT, Reach
 from seqlab.errors import ConfigError
 
 ENGINES = ("auto", "reference", "torch", "native")
@@ -44,18 +44,26 @@ def hidden_states(
     Raises:
         ConfigError: the native engine is asked for, and cannot be.
     """
-    return _run(x, W, U, b, h_0, relu, engine, False)
+    return _run(x, W, U, b, h_0, relu, engine)
 
 
 def last_state(
-    x: Tensor, W: Tensor, U: Tensor, b: Tensor | None, h_0: Tensor, relu: bool, engine: str = "auto"
+    x: Tensor,
+    W: Tensor,
+    U: Tensor,
+    b: Tensor | None,
+    h_0: Tensor,
+    relu: bool,
+    engine: str = "auto",
+    reach: Reach | None = None,
 ) -> Tensor:
     """The state h_T alone (B, H); arguments as for ``hidden_states``.
 
     On the way back nothing comes from above but at the last step. Once a gradient that vanishes has become zero, it is
-    zero in all earlier steps, and there the way ends: what is left out is exactly nothing.
+    zero in all earlier steps, and there the way ends: what is left out is exactly nothing. How many steps it takes is
+    told to ``reach``, but by the reference.
     """
-    return _run(x, W, U, b, h_0, relu, engine, True)
+    return _run(x, W, U, b, h_0, relu, engine, reach or Reach())
 
 
 def chosen(engine: str, like: Tensor) -> Engine:
@@ -75,10 +83,17 @@ def chosen(engine: str, like: Tensor) -> Engine:
 
 
 def _run(
-    x: Tensor, W: Tensor, U: Tensor, b: Tensor | None, h_0: Tensor, relu: bool, engine: str, last_alone: bool
+    x: Tensor,
+    W: Tensor,
+    U: Tensor,
+    b: Tensor | None,
+    h_0: Tensor,
+    relu: bool,
+    engine: str,
+    reach: Reach | None = None,
 ) -> Tensor:
     name = chosen(engine, U).name
     if name == "reference":
         h = reference.hidden_states(x, W, U, b, h_0, relu)
-        return h[-1] if last_alone else h
-    return BPTT.apply(x, W, U, b, h_0, relu, last_alone, native.native_scans() if name == "native" else scans)
+        return h[-1] if reach else h
+    return BPTT.apply(x, W, U, b, h_0, relu, native.native_scans() if name == "native" else scans, reach)

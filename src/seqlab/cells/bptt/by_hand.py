@@ -12,6 +12,7 @@ Only the first line goes step by step. All else is a product over all steps at o
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import torch
@@ -46,6 +47,17 @@ class Scans(Protocol):
         ...
 
 
+@dataclass
+class Reach:
+    """How far back the gradient of a last state came.
+
+    Attributes:
+        steps: through how many steps before it was zero, or T; ``None`` before there was one.
+    """
+
+    steps: int | None = None
+
+
 class BPTT(torch.autograd.Function):
     """h_1 … h_T from x_1 … x_T and h_0, and all gradients by hand. Differentiable once."""
 
@@ -58,10 +70,10 @@ class BPTT(torch.autograd.Function):
         b: Tensor | None,
         h_0: Tensor,
         relu: bool,
-        last_alone: bool,
         scans: Scans,
+        reach: Reach | None,
     ) -> Tensor:
-        """Hidden states (T, B, H), or the last one alone (B, H); arguments as ``hidden_states`` has them."""
+        """Hidden states (T, B, H), or where their reach is asked for, the last one alone (B, H)."""
         x, U = x.contiguous(), U.contiguous()
         h = W.new_empty(len(x) + 1, *h_0.shape)  # h[t] is h_t
         h[0] = h_0
@@ -75,8 +87,8 @@ class BPTT(torch.autograd.Function):
                 Wx += b
             scans.forwards(h, U, relu)
         ctx.save_for_backward(x, W, U, h)
-        ctx.relu, ctx.scans = relu, scans
-        return h[-1] if last_alone else h[1:]
+        ctx.relu, ctx.scans, ctx.reach = relu, scans, reach
+        return h[-1] if reach else h[1:]
 
     @staticmethod
     @once_differentiable
@@ -87,6 +99,8 @@ class BPTT(torch.autograd.Function):
         T, (H, K) = len(x), W.shape
         with fast_products:
             ds = ctx.scans.backwards(dh, h, U, ctx.relu)
+            if ctx.reach:
+                ctx.reach.steps = len(ds)
             live = slice(T - len(ds), T)
             flat = ds.flatten(0, 1)  # (L·B, H)
             dU = flat.T @ h[live].flatten(0, 1)
