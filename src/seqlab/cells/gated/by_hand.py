@@ -58,13 +58,20 @@ class MakeScans(Protocol):
         ...
 
 
-def weights(cell: nn.RNNBase, layer: int) -> tuple[Tensor, Tensor, Tensor]:
+def weights(cell: nn.RNNBase, layer: int, used: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
     """W (M, K), U (M, H) and b (4 H,) of a layer of PyTorch's LSTM or GRU.
 
     A GRU's n stands before its r and z where it is read from below, and behind them where it is read from before: so
     each is one piece of (n, r, z, q).
+
+    Args:
+        cell: whose they are.
+        layer: which.
+        used: the columns of W that are wanted; all if not given.
     """
     W, U = (getattr(cell, f"weight_{kind}_l{layer}") for kind in ("ih", "hh"))
+    if used is not None:
+        W = W.index_select(1, used)
     H, gru = cell.hidden_size, cell.mode == "GRU"
     if gru:
         W = W.roll(H, 0)

@@ -55,6 +55,9 @@ class Stack(nn.RNNBase):
         """Hidden states of the top layer, time-major, or the last one alone; and the state."""
         make, lstm = native.native_scans(self.mode), self.mode == "LSTM"
         h: Any = x.T if x.dtype == torch.int64 else x.transpose(0, 1).to(self.weight_hh_l0.dtype)
+        used = None
+        if x.dtype == torch.int64 and x.numel() < self.input_size:  # more symbols than are read: most columns are not
+            used, h = h.unique(return_inverse=True)
         if state is None:
             before: Any = self.weight_hh_l0.new_zeros(2 if lstm else 1, self.num_layers, len(x), self.hidden_size)
         else:
@@ -62,7 +65,8 @@ class Stack(nn.RNNBase):
         ends = []
         for layer, begun in enumerate(zip(*before, strict=True)):
             top = layer == self.num_layers - 1
-            h, *c = GatedBPTT.apply(h, *weights(self, layer), make, top and last_alone, *begun)
+            W, U, b = weights(self, layer, used if layer == 0 else None)
+            h, *c = GatedBPTT.apply(h, W, U, b, make, top and last_alone, *begun)
             ends.append((h if top and last_alone else h[-1], *c))
             h = h if top else F.dropout(h, self.dropout, self.training)
         after = tuple(torch.stack(parts) for parts in zip(*ends, strict=True))
