@@ -27,6 +27,7 @@ def test_a_run_is_described_from_its_data_to_its_folder(seqlab: Command, tmp_pat
     assert lines["model"].startswith("SequenceModel, 4,820 parameters")
     assert "at most 12 epochs or 7" in lines["training"]
     assert lines["device"].startswith("cpu, 1 thread")
+    assert "not begun" in lines["folder"]
     assert not list(tmp_path.iterdir())
 
 

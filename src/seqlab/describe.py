@@ -38,6 +38,7 @@ def show(run: Run) -> None:
 def described(run: Run, built: Built) -> dict[str, str]:
     """What a run is made of, by the names of its parts."""
     config, engine, spec = run.config, facts.engine(run, built.task), built.data.spec
+    state = "not begun" if run.status.state == "missing" else run.status.state
     references = (f"{name.replace('_', ' ')} {value:.4g}" for name, value in spec.references.items())
     metric = f"{spec.metric.name}, {spec.metric.unit}, {BETTER[spec.metric.goal]} is better"
     return {
@@ -49,7 +50,7 @@ def described(run: Run, built: Built) -> dict[str, str]:
         "task": type(built.task).__name__,
         "training": _training(config, built.data),
         "device": f"{facts.numerics(run, built.task)['device']}, {count(config['threads'], 'thread')}",
-        "folder": f"{run.folder}, {run.status.state}",
+        "folder": f"{run.folder}, {state}",
     }
 
 
