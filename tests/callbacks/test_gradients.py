@@ -108,7 +108,7 @@ def test_every_cell_can_be_measured_on_every_kind_of_task(tmp_path: Path, cell: 
     assert all(math.isfinite(value) and value >= 0 for value in found.flow)
     assert found.flow[0] > 0
     assert found.beyond[0] > 0
-    assert (cell in ("lstm", "gru", "lstm_1997")) is bool(found.saturation)
+    assert (cell in ("lstm", "gru", "lstm_native", "gru_native", "lstm_1997")) is bool(found.saturation)
 
 
 def steps_of(weights: dict[str, Any], before: dict[str, Any]) -> float:
