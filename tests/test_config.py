@@ -14,7 +14,10 @@ from seqlab import plugins
 from seqlab.config import composed
 
 WRONG = [
-    (["cell=lstmm"], "cell=lstmm: no such cell. Did you mean lstm? Available: attention, gru, gru_native, hmm, irnn, lstm, "),
+    (
+        ["cell=lstmm"],
+        "cell=lstmm: no such cell. Did you mean lstm? Available: attention, gru, gru_native, hmm, irnn, lstm, ",
+    ),
     (["data=ading"], "data=ading: no such data set. Did you mean adding? Available: adding, "),
     (
         ["experiment=hochreiter1997/6aa"],
