@@ -41,7 +41,7 @@ def seconds(way: list[str], jobs: int, words: list[str]) -> float:
 def main() -> None:
     """Print a table."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--jobs", type=int, default=8)
+    parser.add_argument("--jobs", type=int, default=4)
     parser.add_argument("--json", type=Path, metavar="FILE")
     parser.add_argument("words", nargs="*", metavar="key=value", help="as for seqlab train")
     given = parser.parse_args()
