@@ -18,13 +18,16 @@ import torch
 from bench_kernels import Size, ours, theirs
 from torch import nn
 
+from seqlab.cells.vanilla import VanillaRNN
+
 BASE = Size("base", B=16, T=64, H=64, K=32)
 VALUES = {"T": (64, 256, 1024), "H": (32, 64, 128, 256), "K": (8, 32, 512, 4096), "B": (1, 4, 16, 64, 256)}
 
 
 def measure(size: Size, seconds: float) -> dict[str, float]:
     """Milliseconds of each contender, and the median ratio."""
-    steps = {"nn.RNN": theirs(size, nn.RNN), "torch": ours(size, "torch"), "native": ours(size, "native")}
+    steps = {"nn.RNN": theirs(size, nn.RNN)}
+    steps |= {engine: ours(size, VanillaRNN, engine=engine) for engine in ("torch", "native")}
     taken: dict[str, list[float]] = {name: [] for name in steps}
     for step in steps.values():
         step()

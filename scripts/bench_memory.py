@@ -17,11 +17,13 @@ import torch
 from bench_kernels import SIZES, Step, ours, theirs
 from torch import nn
 
+from seqlab.cells.vanilla import VanillaRNN
+
 MAKERS = {
     "nn.RNN": lambda size: theirs(size, nn.RNN),
     "nn.LSTM": lambda size: theirs(size, nn.LSTM),
-    "vanilla, torch": lambda size: ours(size, "torch"),
-    "vanilla, native": lambda size: ours(size, "native"),
+    "vanilla, torch": lambda size: ours(size, VanillaRNN, engine="torch"),
+    "vanilla, native": lambda size: ours(size, VanillaRNN, engine="native"),
 }
 
 

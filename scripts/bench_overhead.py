@@ -13,26 +13,28 @@ import copy
 import json
 import logging
 import os
-import platform
 import statistics
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
-import torch
+from bench_kernels import processor
+from torch import nn
 from torch.nn import functional as F
 
 from seqlab import experiment
 from seqlab.config import composed
-from seqlab.heads import cross_entropy
 
 BLOCK = 50
 """Steps of each kind in turn; as many as from one that is logged to the next."""
-LOSSES = {"regression": F.mse_loss, "classify": cross_entropy}
+LOSSES: dict[str, Callable[[Any, Any, Any], Any]] = {
+    "regression": lambda model, x, y: F.mse_loss(model(x)[0], y),
+    "classify": lambda model, x, y: model.cross_entropy(x, y)[0],
+}
 SIZES = "data.batch_size={} data.length={} cell.hidden_size={}"
 STEPS = (
     ("data=adding cell=rnn", (8, 20, 16), 20),
@@ -49,7 +51,7 @@ class Beside(pl.Callback):
     """A bare loop that takes its turn with the trainer; both are timed, in wall and in CPU seconds for each block.
 
     Args:
-        loss: of outputs and targets.
+        loss: of a model on inputs and targets, as the task has it.
     """
 
     def __init__(self, loss: Any):
@@ -78,10 +80,10 @@ class Beside(pl.Callback):
         """The same step as anybody would write it, so many times."""
         for _ in range(BLOCK):
             x, y = next(self.batches)
-            loss = self.loss(self.model(x)[0], y)
+            loss = self.loss(self.model, x, y)
             self.optimizer.zero_grad()
             loss.backward()
-            torch.nn.utils.clip_grad_norm_(self.model.parameters(), clip)
+            nn.utils.clip_grad_norm_(self.model.parameters(), clip)
             self.optimizer.step()
 
 
@@ -130,7 +132,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures to a file, too")
     given = parser.parse_args()
     logging.getLogger("seqlab").setLevel(logging.WARNING)
-    machine = {"machine": machine_name(), "threads": 1, "load": round(os.getloadavg()[0], 2)}
+    machine = {"machine": processor(), "threads": 1, "load": round(os.getloadavg()[0], 2)}
     print(", ".join(f"{name} {value}" for name, value in machine.items()))
     print(f"{'CPU ms per step, medians':<42}{'logger':<8}{'bare':>8}{'seqlab':>8}{'own':>8}{'':>8}{'own, wall':>11}")
     rows = []
@@ -147,13 +149,6 @@ def main() -> None:
             )
     if given.json:
         given.json.write_text(json.dumps({**machine, "rows": rows}, indent=1) + "\n", encoding="utf-8")
-
-
-def machine_name() -> str:
-    """The processor, as Linux has it."""
-    cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
-    return next((line.partition(": ")[2] for line in lines if line.startswith("model name")), platform.machine())
 
 
 if __name__ == "__main__":

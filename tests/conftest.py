@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 import pytest
 
@@ -107,3 +107,17 @@ def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[FakeWand
     wandb.teardown()
     fake.close()
     assert fake.unknown == []
+
+
+@pytest.fixture
+def no_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine without a C compiler."""
+    from seqlab.cells import bptt
+    from seqlab.cells.gated import native
+    from seqlab.native import Unavailable
+
+    def refused(*_: object) -> NoReturn:
+        raise Unavailable("no C compiler is installed")
+
+    for module in (bptt.native, native):
+        monkeypatch.setattr(module, "native_scans", refused)

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from conftest import Command
-from seqlab.cells.bptt import native
 
 
 def told(seqlab: Command, *arguments: str) -> dict[str, str]:
@@ -34,23 +33,21 @@ def test_a_run_is_described_from_its_data_to_its_folder(seqlab: Command, tmp_pat
 @pytest.mark.parametrize(
     ("arguments", "engine"),
     [
-        ([], "torch, native is not to be had: no compiler"),
+        ([], "torch, native is not to be had: no C compiler"),
         (["cell.engine=reference"], "reference, as cell.engine says"),
         (["trainer.precision=64-true"], "torch, native is not to be had: it computes in float32"),
     ],
 )
-def test_the_engine_is_told_and_why(
-    seqlab: Command, monkeypatch: pytest.MonkeyPatch, arguments: list[str], engine: str
-) -> None:
+@pytest.mark.usefixtures("no_compiler")
+def test_the_engine_is_told_and_why(seqlab: Command, arguments: list[str], engine: str) -> None:
     """The one that this run would have, on this machine."""
-    monkeypatch.setattr(native, "_tried", lambda: "no compiler")
     assert told(seqlab, "cell=vanilla", "trainer=cpu", *arguments)["engine"].startswith(engine)
 
 
-def test_an_engine_that_cannot_be_is_one_line(seqlab: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.usefixtures("no_compiler")
+def test_an_engine_that_cannot_be_is_one_line(seqlab: Command) -> None:
     """It says why, and what to do."""
-    monkeypatch.setattr(native, "_tried", lambda: "no compiler")
     for verb in ("describe", "train"):
         answer = seqlab(verb, "cell=vanilla", "cell.engine=native")
         assert answer.code == 2
-        assert answer.err.endswith("cell.engine=native: no compiler. Leave it to cell.engine=auto.\n")
+        assert answer.err.endswith("cell.engine=native: no C compiler is installed. Leave it to cell.engine=auto.\n")

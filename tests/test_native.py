@@ -47,7 +47,7 @@ def test_it_is_compiled_once_and_again_when_it_has_changed(
     """The second load compiles nothing; another source is another library."""
     monkeypatch.setenv("CC", compiler_that(tmp_path, f'exec {COMPILER} "$@"'))
     for says, calls in ((42, 1), (42, 1), (43, 2)):
-        assert native.load.__wrapped__(source(tmp_path, says)).answer() == says
+        assert native.load(source(tmp_path, says)).answer() == says
         assert (tmp_path / "calls").read_text().count("call") == calls
     assert len(list(cache.glob("*.so"))) == 2
 
@@ -60,7 +60,7 @@ def test_what_a_file_includes_is_part_of_it(tmp_path: Path, cache: Path) -> None
     (tmp_path / "parts" / "outer.h").write_text('#include "inner.h"\n')
     for says in (1, 2):
         (tmp_path / "parts" / "inner.h").write_text(f"#define ANSWER {says}\n")
-        assert native.load.__wrapped__(tmp_path / "answer.c").answer() == says
+        assert native.load(tmp_path / "answer.c").answer() == says
 
 
 @needs_compiler
@@ -68,9 +68,9 @@ def test_a_machine_with_another_processor_compiles_its_own(
     tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A home folder may be shared by nodes that do not have the same instructions."""
-    native.load.__wrapped__(source(tmp_path, 1))
+    native.load(source(tmp_path, 1))
     monkeypatch.setattr(native, "_processor", lambda: "another one")
-    native.load.__wrapped__(source(tmp_path, 1))
+    native.load(source(tmp_path, 1))
     assert len(list(cache.glob("*.so"))) == 2
 
 
@@ -81,7 +81,7 @@ def test_a_compiler_that_does_not_know_this_processor_compiles_for_any(
     """The flags that it refuses are left out."""
     picky = f'case "$*" in *native*) exit 1;; esac\nexec {COMPILER} "$@"'
     monkeypatch.setenv("CC", compiler_that(tmp_path, picky))
-    assert native.load.__wrapped__(source(tmp_path, 7)).answer() == 7
+    assert native.load(source(tmp_path, 7)).answer() == 7
 
 
 @pytest.mark.parametrize(("does", "why"), [("echo no such thing >&2; exit 1", "no such thing"), ("exit 3", "code 3")])
@@ -91,7 +91,7 @@ def test_a_compiler_that_fails_says_why(
     """Its first line, or its exit code; and nothing is kept."""
     monkeypatch.setenv("CC", compiler_that(tmp_path, does))
     with pytest.raises(Unavailable, match=why):
-        native.load.__wrapped__(source(tmp_path, 1))
+        native.load(source(tmp_path, 1))
     assert not list(cache.glob("*.so"))
 
 
@@ -100,7 +100,7 @@ def test_without_a_compiler_there_is_no_library(tmp_path: Path, cache: Path, mon
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.delenv("CC", raising=False)
     with pytest.raises(Unavailable, match="no C compiler is installed"):
-        native.load.__wrapped__(source(tmp_path, 1))
+        native.load(source(tmp_path, 1))
 
 
 @needs_compiler
@@ -112,7 +112,25 @@ def test_where_nothing_can_be_kept_there_is_no_library(tmp_path: Path, monkeypat
 
     monkeypatch.setattr(native, "user_cache_path", refused)
     with pytest.raises(Unavailable, match="Permission denied"):
-        native.load.__wrapped__(source(tmp_path, 1))
+        native.load(source(tmp_path, 1))
+
+
+def test_what_is_unavailable_is_tried_once_and_said_each_time() -> None:
+    """A compiler that fails is not asked again at each step; what was made is made once, for each argument."""
+    asked: list[int] = []
+
+    @native.once
+    def made(number: int) -> str:
+        asked.append(number)
+        if number:
+            raise Unavailable(f"no {number}")
+        return "here"
+
+    for _ in range(2):
+        assert made(0) == "here"
+        with pytest.raises(Unavailable, match="no 1"):
+            made(1)
+    assert asked == [0, 1]
 
 
 @needs_compiler
@@ -123,7 +141,7 @@ def test_processes_that_want_it_at_once_all_get_it(tmp_path: Path) -> None:
         "XDG_CACHE_HOME": str(tmp_path),
         "CC": compiler_that(tmp_path, f'exec {COMPILER} "$@"'),
     }
-    code = "from seqlab.cells.bptt import native; assert not isinstance(native._tried(), str), native._tried()"
+    code = "from seqlab.cells.bptt import native; native.native_scans()"
     started = [subprocess.Popen([sys.executable, "-c", code], env=environment) for _ in range(3)]
     assert [process.wait() for process in started] == [0, 0, 0]
     assert (tmp_path / "calls").read_text().count("call") == 1

@@ -15,14 +15,17 @@ import re
 import shutil
 import subprocess
 import tempfile
-from functools import cache
+from collections.abc import Callable
+from functools import cache, wraps
 from pathlib import Path
+from typing import Any, TypeVar
 
 from filelock import FileLock
 from platformdirs import user_cache_path
 
 log = logging.getLogger(__name__)
 
+R = TypeVar("R")
 COMPILERS = ("cc", "gcc", "clang")
 FLAGS = ("-std=c11", "-O3", "-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math", "-shared", "-fPIC")
 TUNED = (("-march=native", "-mprefer-vector-width=512"), ("-march=native",), ("-mcpu=native",), ())
@@ -33,7 +36,26 @@ class Unavailable(Exception):
     """There is no library; the message says why."""
 
 
-@cache
+def once(make: Callable[..., R]) -> Callable[..., R]:
+    """What is made once, or of which it is found out once that it is unavailable."""
+
+    @cache
+    def tried(*args: Any) -> R | Unavailable:
+        try:
+            return make(*args)
+        except Unavailable as error:
+            return error
+
+    @wraps(make)
+    def made(*args: Any) -> R:
+        found = tried(*args)
+        if isinstance(found, Unavailable):
+            raise Unavailable(str(found))
+        return found
+
+    return made
+
+
 def load(source: Path) -> ctypes.CDLL:
     """The library of a C file, compiled if it is not yet kept.
 

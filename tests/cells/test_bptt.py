@@ -12,6 +12,7 @@ from torch import Tensor
 from seqlab.cells import bptt
 from seqlab.cells.bptt import native, scans
 from seqlab.errors import ConfigError
+from seqlab.native import Unavailable
 
 DOUBLE, SINGLE = 1e-13, 2e-6
 """How far numbers may be apart, as a share of the largest of them."""
@@ -152,22 +153,22 @@ def test_the_reference_has_second_derivatives() -> None:
         dU.sum().backward()
 
 
-def test_auto_is_native_where_that_can_be_and_torch_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_auto_is_native_where_that_can_be_and_torch_elsewhere(request: pytest.FixtureRequest) -> None:
     """Single precision on a CPU with a compiler, and nothing else; and it says why."""
     assert bptt.chosen("auto", torch.zeros(1)).name == ("native" if HERE else "torch")
     assert bptt.chosen("reference", torch.zeros(1)) == ("reference", "as cell.engine says")
     for like in (torch.zeros(1, dtype=torch.float64), torch.zeros(1, device="meta")):
         assert bptt.chosen("auto", like).name == "torch"
-    monkeypatch.setattr(native, "_tried", lambda: "no C compiler is installed")
+    request.getfixturevalue("no_compiler")
     assert bptt.chosen("auto", torch.zeros(1)) == ("torch", "native is not to be had: no C compiler is installed")
 
 
-def test_what_is_forced_and_cannot_be_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_forced_and_cannot_be_is_said(request: pytest.FixtureRequest) -> None:
     """The native engine in double precision, or where there is no library."""
     x, parts = inputs(2, 2, 3, False, torch.float64), weights(4, 3, 2, torch.float64)
     with pytest.raises(ConfigError, match="float64"):
         bptt.hidden_states(x, *parts, False, "native")
-    monkeypatch.setattr(native, "_tried", lambda: "no C compiler is installed")
+    request.getfixturevalue("no_compiler")
     with pytest.raises(ConfigError, match=r"cell\.engine=native: no C compiler"):
         bptt.hidden_states(x.float(), *[part.float() for part in parts], False, "native")
 
@@ -186,4 +187,5 @@ def test_inputs_and_weights_may_lie_in_memory_as_they_like(engine: str) -> None:
 def test_a_library_that_computes_something_else_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is tried against PyTorch's operations before it is trusted."""
     monkeypatch.setattr(scans, "_slopes", lambda h, relu: 1 + h**2)
-    assert native._tried.__wrapped__() == "its results are wrong on this machine"
+    with pytest.raises(Unavailable, match="its results are wrong on this machine"):
+        native.native_scans.__wrapped__()

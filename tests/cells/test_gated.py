@@ -15,6 +15,7 @@ from seqlab.cells.gru_native import NativeGRU
 from seqlab.cells.lstm import lstm
 from seqlab.cells.lstm_native import NativeLSTM
 from seqlab.models.sequence import SequenceModel
+from seqlab.native import Unavailable
 from seqlab.spec import Classes, DataSpec, Metric, Reals
 from seqlab.testing import CellTests
 
@@ -200,9 +201,9 @@ def test_squashing_is_exact_wherever_it_goes(kind: type, torchs: type) -> None:
 
 
 @pairs
-def test_without_a_compiler_torch_computes(kind: type, torchs: type, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.usefixtures("no_compiler")
+def test_without_a_compiler_torch_computes(kind: type, torchs: type) -> None:
     """The same numbers to the last bit as PyTorch's own, and it says why."""
-    monkeypatch.setattr(native, "_tried", lambda mode: "no C compiler is installed")
     torch.manual_seed(0)
     cell = kind(4, 5, 2)
     assert cell.engine_for(torch.zeros(1)) == ("torch", "native is not to be had: no C compiler is installed")
@@ -230,12 +231,13 @@ def test_it_computes_in_c_in_single_precision_alone(kind: type, torchs: type) ->
 def test_a_library_that_computes_something_else_is_not_used(mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is tried against PyTorch before it is trusted, and no random number is drawn for that."""
     before = torch.get_rng_state()
-    assert not isinstance(native._tried.__wrapped__(mode), str)
+    native.native_scans.__wrapped__(mode)
     assert torch.equal(torch.get_rng_state(), before)
     with torch.inference_mode(), torch.autocast("cpu"):
-        assert not isinstance(native._tried.__wrapped__(mode), str)
+        native.native_scans.__wrapped__(mode)
     monkeypatch.setattr(native, "weights", lambda cell, layer: [1.01 * part for part in by_hand.weights(cell, layer)])
-    assert native._tried.__wrapped__(mode) == "its results are wrong on this machine"
+    with pytest.raises(Unavailable, match="its results are wrong on this machine"):
+        native.native_scans.__wrapped__(mode)
 
 
 @by_c

@@ -12,6 +12,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
+from seqlab.cells.base import Engine
 from seqlab.native import Unavailable
 
 R = TypeVar("R")
@@ -34,6 +35,15 @@ def obstacle(like: Tensor, scans: Callable[[], object]) -> str:
     except Unavailable as error:
         return str(error)
     return ""
+
+
+def engine(why: str) -> Engine:
+    """What computes where scans in C have an obstacle, or none."""
+    return (
+        Engine("torch", f"native is not to be had: {why}")
+        if why
+        else Engine("native", "the fastest that there is here")
+    )
 
 
 class Panels:

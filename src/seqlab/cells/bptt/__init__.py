@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from seqlab.cells import rows
 from seqlab.cells.base import Engine
 from seqlab.cells.bptt import native, reference, scans
 from seqlab.cells.bptt.by_hand import BPTT, Reach
@@ -75,11 +76,9 @@ def chosen(engine: str, like: Tensor) -> Engine:
     if engine not in ("auto", "native"):
         return Engine(engine, "as cell.engine says")
     why = native.obstacle(like)
-    if not why:
-        return Engine("native", "the fastest that there is here")
-    if engine == "native":
+    if why and engine == "native":
         raise ConfigError(f"cell.engine=native: {why}. Leave it to cell.engine=auto.")
-    return Engine("torch", f"native is not to be had: {why}")
+    return rows.engine(why)
 
 
 def _run(

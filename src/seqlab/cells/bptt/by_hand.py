@@ -18,6 +18,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
+from torch.nn import functional as F
 
 from seqlab.products import fast_products
 
@@ -112,8 +113,7 @@ class BPTT(torch.autograd.Function):
                 dW = (x[live].flatten(0, 1).to(W.dtype).T @ flat).T
             dx = dh_0 = None
             if wants_x:
-                dx = torch.zeros_like(x)
-                dx[live] = ds @ W
+                dx = ds @ W if len(ds) == T else F.pad(ds @ W, (0, 0, 0, 0, T - len(ds), 0))
             if wants_h_0:
                 dh_0 = ds[0] @ U if len(ds) == T else torch.zeros_like(h[0])
         db = flat.sum(0) if wants_b else None

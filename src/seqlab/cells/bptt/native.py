@@ -6,7 +6,6 @@ As many threads as PyTorch has take each its share of the sequences through all 
 from __future__ import annotations
 
 import ctypes
-from functools import cache
 from pathlib import Path
 
 import torch
@@ -15,7 +14,7 @@ from torch import Tensor
 from seqlab.cells import rows
 from seqlab.cells.bptt import scans
 from seqlab.cells.rows import Panels, at, shared
-from seqlab.native import Unavailable, load
+from seqlab.native import Unavailable, load, once
 
 TOLERANCE = 1e-5
 """How far its results may be from those of PyTorch's operations, where it is tried."""
@@ -26,26 +25,17 @@ def obstacle(like: Tensor) -> str:
     return rows.obstacle(like, native_scans)
 
 
+@once
 def native_scans() -> NativeScans:
     """The scans in C, compiled if need be.
 
     Raises:
         Unavailable: they cannot be had, or do not compute what they should.
     """
-    tried = _tried()
-    if isinstance(tried, str):
-        raise Unavailable(tried)
-    return tried
-
-
-@cache
-def _tried() -> NativeScans | str:
-    """The scans, or why there are none; found out once."""
-    try:
-        made = NativeScans(load(Path(__file__).with_name("scans.c")))
-    except Unavailable as error:
-        return str(error)
-    return made if made.agree() else "its results are wrong on this machine"
+    made = NativeScans(load(Path(__file__).with_name("scans.c")))
+    if not made.agree():
+        raise Unavailable("its results are wrong on this machine")
+    return made
 
 
 class NativeScans:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-from functools import cache, cached_property
+from functools import cached_property
 from pathlib import Path
 
 import torch
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from seqlab.cells import rows
 from seqlab.cells.gated.by_hand import GatedBPTT, weights
 from seqlab.cells.rows import Panels, at, shared
-from seqlab.native import Unavailable, load
+from seqlab.native import Unavailable, load, once
 
 TOLERANCE = 1e-5
 """How far its results may be from PyTorch's, where it is tried."""
@@ -23,26 +23,17 @@ def obstacle(mode: str, like: Tensor) -> str:
     return rows.obstacle(like, lambda: native_scans(mode))
 
 
+@once
 def native_scans(mode: str) -> Library:
     """Makes the scans of an ``"LSTM"`` or ``"GRU"`` in C, which are compiled if need be.
 
     Raises:
         Unavailable: they cannot be had, or do not compute what they should.
     """
-    tried = _tried(mode)
-    if isinstance(tried, str):
-        raise Unavailable(tried)
-    return tried
-
-
-@cache
-def _tried(mode: str) -> Library | str:
-    """The library, or why there is none; found out once."""
-    try:
-        made = Library(mode, load(Path(__file__).with_name("scans.c")))
-    except Unavailable as error:
-        return str(error)
-    return made if made.agrees() else "its results are wrong on this machine"
+    made = Library(mode, load(Path(__file__).with_name("scans.c")))
+    if not made.agrees():
+        raise Unavailable("its results are wrong on this machine")
+    return made
 
 
 class Library:

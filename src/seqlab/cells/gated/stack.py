@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from seqlab.cells import rows
 from seqlab.cells.base import Engine, State
 from seqlab.cells.gated import native
 from seqlab.cells.gated.by_hand import GatedBPTT, weights
@@ -47,9 +48,7 @@ class Stack(nn.RNNBase):
 
     def engine_for(self, like: Tensor) -> Engine:
         """What computes it where numbers are of the type and on the device of ``like``."""
-        if why := native.obstacle(self.mode, like):
-            return Engine("torch", f"native is not to be had: {why}")
-        return Engine("native", "the fastest that there is here")
+        return rows.engine(native.obstacle(self.mode, like))
 
     def _run(self, x: Tensor, state: State, last_alone: bool) -> tuple[Tensor, State]:
         """Hidden states of the top layer, time-major, or the last one alone; and the state."""
