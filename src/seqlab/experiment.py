@@ -30,6 +30,7 @@ from seqlab.ledger import NAMES
 from seqlab.plugins import make_importable
 from seqlab.runs import Run
 from seqlab.stopping import Stop, listening
+from seqlab.strides import StridingLoop, alone
 from seqlab.tasks.base import SequenceTask
 
 log = logging.getLogger(__name__)
@@ -184,6 +185,7 @@ def _train(run: Run, built: Built, stop: Stop) -> Mapping[str, Any]:
             use_distributed_sampler=False,  # the data share out their batches themselves
             profiler=config["trainer"]["profiler"] or hooks.NoProfiler(),
         )
+        trainer.fit_loop.epoch_loop = StridingLoop(trainer, alone)
         best = _fit(trainer, task, data, last)
         files.settle()
         validated = _validated(best) if best else _plain(trainer.callback_metrics)

@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import ModelCheckpoint
 from torch import distributed
@@ -28,10 +27,15 @@ from seqlab.checkpoints import LAST
 from seqlab.data.order import Order
 from seqlab.runs import Run
 from seqlab.stopping import Stop
+from seqlab.strides import NEVER, Overlooking
 
 
-class BestCheckpoint(ModelCheckpoint):
+class BestCheckpoint(ModelCheckpoint, Overlooking):
     """Lightning's ``ModelCheckpoint``, whose state names files and not folders, so that a run folder may be moved."""
+
+    def steps_unwatched(self, trainer: Any, pl_module: Any) -> int:
+        """All of them, unless it saves by their number or by the clock."""
+        return 0 if self._every_n_train_steps or self._train_time_interval else NEVER
 
     def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
         """Nothing where training ends before its first validation, of which Lightning would warn."""
@@ -59,7 +63,7 @@ def _with_paths(state: Mapping[str, Any], change: Any) -> dict[str, Any]:
     return changed
 
 
-class ExactResume(pl.Callback):
+class ExactResume(Overlooking):
     """Writes ``last.ckpt`` every few seconds, from which a run goes on as if it had never stopped.
 
     Args:
@@ -127,6 +131,15 @@ class ExactResume(pl.Callback):
         if asked and (safe or not begun or not enterable):
             self.stop.waits, self.stop.asked = False, signal.Signals(asked)
             self.stop.heed(f"stopped at step {trainer.global_step}")
+        self._seed(trainer, pl_module, "train", trainer.fit_loop.epoch_loop.total_batch_idx)
+
+    def steps_unwatched(self, trainer: Any, pl_module: Any) -> int:
+        """All of them, but where something is to be put back, saved or stopped."""
+        due = time.monotonic() - self.saved >= self.every
+        return 0 if self.restored or self.stop.asked or due else NEVER
+
+    def before_unwatched(self, trainer: Any, pl_module: Any) -> None:
+        """Random numbers as at any other step."""
         self._seed(trainer, pl_module, "train", trainer.fit_loop.epoch_loop.total_batch_idx)
 
     def on_validation_start(self, trainer: Any, pl_module: Any) -> None:

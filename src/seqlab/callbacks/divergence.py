@@ -6,11 +6,13 @@ import math
 from typing import Any
 
 import pytorch_lightning as pl
+from torch import Tensor
 
 from seqlab.errors import Diverged
+from seqlab.strides import Overlooking
 
 
-class StopOnDivergence(pl.Callback):
+class StopOnDivergence(Overlooking):
     """Stops training at the first loss that is infinite or not a number.
 
     Raises:
@@ -22,6 +24,10 @@ class StopOnDivergence(pl.Callback):
     ) -> None:
         """Looks at the training loss."""
         self._check(trainer, "train/loss", float(trainer.strategy.reduce(outputs["loss"].detach(), reduce_op="mean")))
+
+    def after_unwatched(self, trainer: pl.Trainer, pl_module: pl.LightningModule, loss: Tensor) -> None:
+        """Looks at it there, too."""
+        self._check(trainer, "train/loss", float(loss))
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Looks at the validation loss."""

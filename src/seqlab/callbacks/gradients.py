@@ -7,7 +7,6 @@ import math
 from pathlib import Path
 from typing import Any
 
-import pytorch_lightning as pl
 import torch
 from torch import Tensor
 from torch.nn.utils import get_total_norm
@@ -18,6 +17,7 @@ from seqlab.figures.flow import Curves, draw
 from seqlab.ledger import NAMES
 from seqlab.models.flow import Flow, horizon, measure
 from seqlab.models.steps import cells
+from seqlab.strides import Overlooking
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +28,7 @@ ROOM = 2**25
 """How many numbers their states may be, over all steps: 128 MB of them in single precision."""
 
 
-class GradientFlow(pl.Callback):
+class GradientFlow(Overlooking):
     """Measures the flow of errors through time at the start of training, after every few validations, and at its end.
 
     Each time it appends a line to ``gradients.jsonl``, and tells all loggers the numbers, and those that take figures a

@@ -10,6 +10,8 @@ from typing import Any
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import TQDMProgressBar
 
+from seqlab.strides import Overlooking
+
 log = logging.getLogger(__name__)
 
 BLINK = 0.1
@@ -31,7 +33,7 @@ class ProgressLines(pl.Callback):
         log.info("epoch %3d  step %6d  %s  %.0f s", epoch, trainer.global_step, shown, seconds)
 
 
-class ProgressBar(TQDMProgressBar):
+class ProgressBar(TQDMProgressBar, Overlooking):
     """Lightning's own bar, with the same numbers as the lines, and while training drawn no more often than one sees."""
 
     drawn = 0.0
