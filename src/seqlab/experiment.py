@@ -30,7 +30,7 @@ from seqlab.ledger import NAMES
 from seqlab.plugins import make_importable
 from seqlab.runs import Run
 from seqlab.stopping import Stop, listening
-from seqlab.strides import StridingLoop, alone
+from seqlab.strides import Stride, StridingLoop, alone
 from seqlab.tasks.base import SequenceTask
 
 log = logging.getLogger(__name__)
@@ -55,8 +55,12 @@ class Built:
         return f"hidden_size {self.hidden_size}, {self.parameters:,} parameters, state {self.state_size:,}"
 
 
-def make(run: Run) -> Mapping[str, Any]:
+def make(run: Run, stride: Stride = alone) -> Mapping[str, Any]:
     """Make a run, or what is missing of it, and return its summary.
+
+    Args:
+        run: which.
+        stride: makes the steps at which nothing else happens.
 
     Raises:
         InputError: the configuration or the data cannot be used; a run that had no folder gets none.
@@ -72,8 +76,8 @@ def make(run: Run) -> Mapping[str, Any]:
             return _make_together(run)
         if not processes.leads():
             logging.getLogger("seqlab").setLevel(logging.WARNING)
-            return _train(run, build(run), stop)
-        return _make(run, stop)
+            return _train(run, build(run), stop, stride)
+        return _make(run, stop, stride)
 
 
 def set_up(run: Run) -> None:
@@ -84,7 +88,7 @@ def set_up(run: Run) -> None:
     quiet()
 
 
-def _make(run: Run, stop: Stop) -> Mapping[str, Any]:
+def _make(run: Run, stop: Stop, stride: Stride) -> Mapping[str, Any]:
     """By this process, alone or as the first of several."""
     built = None
     if not run.folder.is_dir():  # else it was prepared by a sweep, or by an earlier try
@@ -94,7 +98,7 @@ def _make(run: Run, stop: Stop) -> Mapping[str, Any]:
         if run.finished:
             return _finished_already(run)
         run.begin()
-        return _train(run, built or build(run), stop)
+        return _train(run, built or build(run), stop, stride)
 
 
 def _make_together(run: Run) -> Mapping[str, Any]:
@@ -165,7 +169,7 @@ def read_data(run: Run) -> SequenceData:
     return data
 
 
-def _train(run: Run, built: Built, stop: Stop) -> Mapping[str, Any]:
+def _train(run: Run, built: Built, stop: Stop, stride: Stride) -> Mapping[str, Any]:
     """Trainer → loggers, callbacks → run folder."""
     config, data, task = run.config, built.data, built.task
     log.info("%s: %s", run.id, built)
@@ -185,7 +189,7 @@ def _train(run: Run, built: Built, stop: Stop) -> Mapping[str, Any]:
             use_distributed_sampler=False,  # the data share out their batches themselves
             profiler=config["trainer"]["profiler"] or hooks.NoProfiler(),
         )
-        trainer.fit_loop.epoch_loop = StridingLoop(trainer, alone)
+        trainer.fit_loop.epoch_loop = StridingLoop(trainer, stride)
         best = _fit(trainer, task, data, last)
         files.settle()
         validated = _validated(best) if best else _plain(trainer.callback_metrics)

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
+from seqlab.nets import add_product, by_net
 from seqlab.products import fast_products
 from seqlab.spec import IGNORE
 
@@ -41,6 +42,8 @@ class Readout(nn.Module):
         init: the bound; ``None`` for 1/√H, and c = 0.
     """
 
+    stacks = True  # as seqlab.nets has it
+
     def __init__(self, hidden_size: int, size: int, bias: bool, init: float | None = None):
         super().__init__()
         bound = 1 / math.sqrt(hidden_size) if init is None else init
@@ -50,7 +53,10 @@ class Readout(nn.Module):
 
     def forward(self, h: Tensor) -> Tensor:
         """Logits or reals (…, K) for hidden states (…, H)."""
-        return F.linear(h, self.V, self.c)
+        if self.V.dim() == 2:
+            return F.linear(h, self.V, self.c)
+        z = h.unflatten(0, (len(self.V), -1)).flatten(1, -2) @ self.V.mT
+        return (z if self.c is None else z + self.c[:, None]).reshape(*h.shape[:-1], -1)
 
     def cross_entropy(self, h: Tensor, y: Tensor) -> Tensor:
         """``cross_entropy(readout(h), y)`` without all logits at once.
@@ -64,7 +70,9 @@ class Readout(nn.Module):
             return cross_entropy(self(h), y)
         if y.dim() == 2 and h.transpose(0, 1).is_contiguous():  # as our cells leave it: time-major
             h, y = h.transpose(0, 1), y.T
-        return ReadoutCrossEntropy.apply(h.reshape(-1, h.shape[-1]), self.V, self.c, y.reshape(-1))
+        else:
+            h, y = h.reshape(1, -1, h.shape[-1]), y.reshape(1, -1)
+        return ReadoutCrossEntropy.apply(by_net(h, self.V), self.V, self.c, by_net(y[..., None], self.V)[..., 0])
 
 
 class CrossEntropy(torch.autograd.Function):
@@ -110,23 +118,24 @@ class ReadoutCrossEntropy(torch.autograd.Function):
     def forward(ctx: Any, h: Tensor, V: Tensor, c: Tensor | None, y: Tensor) -> Tensor:
         """The loss in nats for hidden states h (N, H), V (K, H), c (K,) or none, and targets y (N,).
 
-        The gradients are made on the way, while the logits are there.
+        The gradients are made on the way, while the logits are there. Of R nets (``seqlab.nets``) each argument has one
+        more axis in front, and the same positions count for all of them.
         """
-        N, K = len(y), len(V)
-        counts = (y != IGNORE).nonzero()[:, 0]
+        N, nets = y.shape[-1], y.shape[:-1].numel()
+        counts = (y.view(nets, N)[0] != IGNORE).nonzero()[:, 0]
         if len(counts) < N:
-            h, y = h[counts], y[counts]
-        share = 1 / max(len(y), 1)
-        dh, dV, dc = torch.empty_like(h), torch.zeros_like(V), V.new_zeros(K)
+            h, y = h.index_select(-2, counts), y.index_select(-1, counts)
+        share, length = 1 / max(y.numel(), 1), max(1, ROOM // (nets * V.shape[-2]))
+        dh, dV, dc = torch.empty_like(h), torch.zeros_like(V), V.new_zeros(V.shape[:-1])
         E = h.new_zeros(())
         with fast_products:
-            for h_i, y_i, dh_i in zip(*(part.split(max(1, ROOM // K)) for part in (h, y, dh)), strict=True):
+            for h_i, y_i, dh_i in zip(h.split(length, -2), y.split(length, -1), dh.split(length, -2), strict=True):
                 E_i, r = _residual(h_i, V, c, y_i, share)
                 E += E_i
-                torch.mm(r, V, out=dh_i)
-                dV.addmm_(r.T, h_i)
+                torch.matmul(r, V, out=dh_i)
+                add_product(dV, r.mT, h_i, out=dV)
                 if c is not None:
-                    dc += r.sum(0)
+                    dc += r.sum(-2)
         ctx.save_for_backward(counts, dh, dV, dc)
         ctx.N, ctx.bias = N, c is not None
         return E * share
@@ -139,22 +148,22 @@ class ReadoutCrossEntropy(torch.autograd.Function):
         if not (dE.is_cpu and dE == 1):
             gradients = [gradient * dE for gradient in gradients]
         dh, dV, dc = gradients
-        if len(dh) < ctx.N:
-            dh = dh.new_zeros(ctx.N, dh.shape[1]).index_copy_(0, counts, dh)
+        if len(counts) < ctx.N:
+            dh = dh.new_zeros(*dh.shape[:-2], ctx.N, dh.shape[-1]).index_copy_(-2, counts, dh)
         return dh, dV, dc if ctx.bias else None, None
 
 
 def _residual(h: Tensor, V: Tensor, c: Tensor | None, y: Tensor, share: float) -> tuple[Tensor, Tensor]:
-    """Σ E_t over some positions, and their residuals r (n, K), each times its share of the mean."""
-    symbols = 0 if len(V) <= FEW else 1
-    z = torch.mm(V, h.T) if symbols == 0 else torch.mm(h, V.T)
+    """Σ E_t over some positions, and their residuals r (…, n, K), each times its share of the mean."""
+    symbols = -2 if V.shape[-2] <= FEW else -1
+    z = V @ h.mT if symbols == -2 else h @ V.mT
     if c is not None:
-        z += c[:, None] if symbols == 0 else c
+        z += c[..., None] if symbols == -2 else c[..., None, :]
     z -= z.amax(symbols, keepdim=True)
     y = y.unsqueeze(symbols)
     z_y = z.gather(symbols, y)
     total = z.exp_().sum(symbols, keepdim=True)
     E = (total.log() - z_y).sum()
     z *= share / total  # ŷ
-    z.scatter_add_(symbols, y, z.new_full((1, 1), -share).expand_as(y))  # − y
-    return E, z.T if symbols == 0 else z
+    z.scatter_add_(symbols, y, z.new_full((), -share).expand_as(y))  # − y
+    return E, z.mT if symbols == -2 else z

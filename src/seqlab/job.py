@@ -5,11 +5,21 @@ from __future__ import annotations
 import logging
 import os
 import sys
+import threading
 import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
 
 from seqlab.errors import SeqlabError
 from seqlab.imports import importing
+from seqlab.ledger import NAMES
+from seqlab.stopping import listening
+
+if TYPE_CHECKING:
+    from seqlab.packs import Pack
 
 
 def make(folder: Path) -> int:
@@ -26,6 +36,51 @@ def make(folder: Path) -> int:
     except Exception as error:
         return say(error)
     return 0
+
+
+def make_together(folders: Sequence[Path]) -> int:
+    """Make the runs in some folders as one pack, each with its own log; the exit code of their process."""
+    with importing():
+        from seqlab.packs import Pack
+    logs = _LogOfThread()
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[logs], force=True)
+    logging.getLogger("seqlab").setLevel(logging.INFO)
+    pack = Pack()
+    with listening() as stop:
+        stop.waits = True  # for what each run has to keep
+        pack.make([partial(_make_one, folder, pack, logs) for folder in folders])
+    return 0 if stop.asked is None else stop.error("stopped").exit_code
+
+
+def _make_one(folder: Path, pack: Pack, logs: _LogOfThread) -> None:
+    from seqlab import experiment
+    from seqlab.runs import Run
+
+    with logs.into(folder / NAMES["log"]):
+        try:
+            experiment.make(Run.load(folder), pack.stride)
+        except SeqlabError as error:
+            logging.getLogger("seqlab").error("seqlab: %s", error)
+
+
+class _LogOfThread(logging.Handler):
+    """What each thread has to say goes to the end of a file of its own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.files: dict[int, TextIO] = {}
+
+    @contextmanager
+    def into(self, path: Path) -> Iterator[None]:
+        """What this thread says in the block goes into a file."""
+        with path.open("a", encoding="utf-8", buffering=1) as file:
+            self.files[threading.get_ident()] = file
+            yield
+        del self.files[threading.get_ident()]
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Writes it; to standard output where the thread has no file."""
+        print(self.format(record), file=self.files.get(threading.get_ident(), sys.stdout))
 
 
 def listen_to_logs() -> None:

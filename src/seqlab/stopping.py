@@ -18,6 +18,8 @@ from types import FrameType
 from seqlab.errors import Interrupted, Preempted, SeqlabError
 
 log = logging.getLogger(__name__)
+_of_threads: list[Stop] = []
+"""Who is told what the main thread hears."""
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
 
@@ -59,6 +61,8 @@ class Stop:
                 os._exit(Interrupted.exit_code)
             return
         self.asked = signal.Signals(number)
+        for stop in _of_threads:
+            stop.asked = stop.asked or self.asked
         if not self.waits:
             raise self.error("stopped")
         log.info("%s: stopping after this step. A second Ctrl-C stops at once.", self.asked.name)
@@ -70,10 +74,18 @@ class Stop:
 
 @contextmanager
 def listening() -> Iterator[Stop]:
-    """Listen for requests to stop while the block runs; afterwards the signals do what they did before."""
+    """Listen for requests to stop while the block runs; afterwards the signals do what they did before.
+
+    Only the main thread hears signals. What it is asked while it listens, those who listen in other threads are, too,
+    and for them it always waits.
+    """
     stop = Stop()
     if threading.current_thread() is not threading.main_thread():
-        yield stop
+        _of_threads.append(stop)
+        try:
+            yield stop
+        finally:
+            _of_threads.remove(stop)
         return
     before = {number: signal.getsignal(number) for number in SIGNALS}
     stop.listen()

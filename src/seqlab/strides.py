@@ -10,7 +10,7 @@ A callback with hooks of a step sees every step, unless it is ``Overlooking``.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytorch_lightning as pl
@@ -20,15 +20,16 @@ from pytorch_lightning.plugins.precision import Precision
 from pytorch_lightning.strategies import SingleDeviceStrategy
 from torch import Tensor
 
-from seqlab.data.base import Batch
+from seqlab.data.base import Batch, SequenceData
 from seqlab.hooks import OF_A_STEP
 
 LONGEST = 0.5
 """Seconds after which Lightning has its turn in any case, so that requests to stop are heard."""
 NEVER = 1 << 62
 """More steps than anybody makes."""
+OF_A_MOVE = ("on_before_batch_transfer", "transfer_batch_to_device", "on_after_batch_transfer")
 OF_THE_OPTIMIZER = ("optimizer_step", "optimizer_zero_grad", "backward", "lr_scheduler_step")
-"""What a task may do in a way of its own, if Lightning asks it to."""
+"""What data or a task may do in a way of their own, if Lightning asks them to."""
 
 
 class Overlooking(pl.Callback):
@@ -39,10 +40,14 @@ class Overlooking(pl.Callback):
         return NEVER
 
     def before_unwatched(self, trainer: Any, pl_module: Any) -> None:
-        """Called before each of them, when its batch is there."""
+        """Called before each of them changes anything, when its batch is there."""
 
     def after_unwatched(self, trainer: Any, pl_module: Any, loss: Tensor) -> None:
-        """Called after each of them, with the loss of its batch."""
+        """Called after each of them, with the loss of its batch; in the mean with that of all that it was made with."""
+
+
+Stride = Callable[["StridingLoop", int], None]
+"""Makes some of the next steps of a loop, at most as many as it is told."""
 
 
 class StridingLoop(_TrainingEpochLoop):
@@ -50,18 +55,22 @@ class StridingLoop(_TrainingEpochLoop):
 
     Args:
         trainer: whose loop it is.
-        stride: makes some of the next steps; at most as many as it is told.
+        stride: makes the steps in between.
+
+    Attributes:
+        error: what went wrong in a stride that another thread has made.
     """
 
     trainer: Any
 
-    def __init__(self, trainer: Any, stride: Callable[[StridingLoop, int], None]):
+    def __init__(self, trainer: Any, stride: Stride):
         super().__init__(trainer, trainer.min_steps, trainer.max_steps)
         self.stride = stride
+        self.error: Exception | None = None
 
     def advance(self, data_fetcher: Any) -> None:
         """A stride up to where something happens, and the step at which it does."""
-        self.source = data_fetcher
+        self.source, self.moves = data_fetcher, self._moves()
         ahead = 0 if self.restarting else self._ahead()
         if ahead > 0:
             self.stride(self, ahead)
@@ -101,59 +110,74 @@ class StridingLoop(_TrainingEpochLoop):
             and all(getattr(type(task), name) is getattr(pl.LightningModule, name) for name in OF_THE_OPTIMIZER)
         )
 
+    def _moves(self) -> bool:
+        """Whether a batch is something else once it is where the model is."""
+        owners = (type(self.trainer.datamodule), SequenceData), (type(self.task), pl.LightningModule)
+        own = (getattr(kind, name) is not getattr(usual, name) for kind, usual in owners for name in OF_A_MOVE)
+        return self.task.device.type != "cpu" or any(own)
+
+    def _overlooking(self) -> Iterator[Overlooking]:
+        return (callback for callback in self.trainer.callbacks if isinstance(callback, Overlooking))
+
     def begin(self) -> Batch:
         """Begin a step, and get its batch."""
         batch, *_ = next(self.source)
         self.batch_progress.increment_ready()
         self.batch_progress.increment_started()
-        return self.trainer.strategy.batch_to_device(batch, dataloader_idx=0)
+        return self.trainer.strategy.batch_to_device(batch, dataloader_idx=0) if self.moves else batch
 
     @property
     def optimizer(self) -> Any:
         """What changes the weights."""
         return self.trainer.optimizers[0]
 
-    def learn(self) -> None:
-        """Change the weights by the gradients that are there."""
+    def before(self) -> None:
+        """Tell those who overlook the step, before it changes anything."""
+        for callback in self._overlooking():
+            callback.before_unwatched(self.trainer, self.task)
+
+    def learnt(self) -> None:
+        """Count that the optimizer has changed the weights."""
         progress = self.automatic_optimization.optim_progress.optimizer
         progress.zero_grad.increment_ready()
         progress.zero_grad.increment_started()
         progress.zero_grad.increment_completed()
         progress.step.increment_ready()
-        self.optimizer.step()
         progress.step.increment_completed()
 
     def end(self, loss: Tensor) -> None:
-        """End a step, whose loss it was."""
+        """End a step, whose loss it was, or in the mean that of all that were made together."""
         self.batch_progress.increment_processed()
         self.update_lr_schedulers("step", update_plateau_schedulers=False)
-        for callback in self.trainer.callbacks:
-            if isinstance(callback, Overlooking):
-                callback.after_unwatched(self.trainer, self.task, loss)
+        for callback in self._overlooking():
+            callback.after_unwatched(self.trainer, self.task, loss)
         self.batch_progress.increment_completed()
         self._batches_that_stepped += 1
 
 
-@torch.enable_grad()
 def alone(loop: StridingLoop, ahead: int) -> None:
     """A stride of one run."""
-    trainer, task = loop.trainer, loop.task
     end = time.monotonic() + LONGEST
     for _ in range(ahead):
-        batch = loop.begin()
-        for callback in trainer.callbacks:
-            if isinstance(callback, Overlooking):
-                callback.before_unwatched(trainer, task)
-        loss = task.training_step(batch, loop.batch_idx)
-        for group in loop.optimizer.param_groups:
-            for parameter in group["params"]:
-                parameter.grad = None
-        loss.backward()
-        task.configure_gradient_clipping(loop.optimizer, trainer.gradient_clip_val, trainer.gradient_clip_algorithm)
-        loop.learn()
-        loop.end(loss.detach())
+        step(loop, loop.begin())
         if time.monotonic() > end:
             break
+
+
+@torch.enable_grad()
+def step(loop: StridingLoop, batch: Batch) -> None:
+    """What is left of a step, once its batch is there."""
+    trainer, task = loop.trainer, loop.task
+    loop.before()
+    loss = task.training_step(batch, loop.batch_idx)
+    for group in loop.optimizer.param_groups:
+        for weight in group["params"]:
+            weight.grad = None
+    loss.backward()
+    task.configure_gradient_clipping(loop.optimizer, trainer.gradient_clip_val, trainer.gradient_clip_algorithm)
+    loop.optimizer.step()
+    loop.learnt()
+    loop.end(loss.detach())
 
 
 def _unwatched(callback: pl.Callback, trainer: Any, task: Any) -> int:

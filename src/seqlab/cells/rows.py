@@ -6,7 +6,6 @@ import ctypes
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
-from itertools import pairwise
 from typing import TypeVar
 
 import torch
@@ -56,10 +55,15 @@ class Panels:
         library.pack.argtypes, library.pack.restype = [pointer] * 2 + [number] * 2 + [flag], None
 
     def __call__(self, M: Tensor) -> Tensor:
-        """The panels of a matrix (K, N), which is contiguous, or the transpose of one that is."""
-        K, N = M.shape
-        panels = M.new_empty(self.library.panel_size(K, N))
-        self.library.pack(at(M), at(panels), K, N, not M.is_contiguous())
+        """Those of a matrix (K, N), or of each of R matrices (R, K, N), in a row for each.
+
+        A matrix is contiguous, or the transpose of one that is.
+        """
+        matrices = M if M.dim() == 3 else M[None]
+        R, K, N = matrices.shape
+        panels = M.new_empty(R, self.library.panel_size(K, N))
+        for net, matrix in enumerate(matrices):
+            self.library.pack(at(matrix), at(panels, net), K, N, not matrix.is_contiguous())
         return panels
 
 
@@ -68,12 +72,22 @@ def at(part: Tensor, row: int = 0) -> int:
     return part.data_ptr() + row * part.shape[-1] * part.element_size()
 
 
-def shared(B: int, run: Callable[[int, int], R]) -> list[tuple[int, int, R]]:
-    """Run over all sequences: each thread's first, how many it has, and what it returned."""
-    n = max(1, min(torch.get_num_threads(), B // FEWEST))
-    shares = [(first, end - first) for first, end in pairwise(B * i // n for i in range(n + 1))]
+def shared(B: int, nets: int, run: Callable[[int, int, int], R]) -> list[tuple[int, int, R]]:
+    """Run over all sequences: the first of each share, how many it has, and what was returned for it.
+
+    Args:
+        B: how many sequences there are.
+        nets: how many nets read them, each as many as any other.
+        run: takes a net, the first of its sequences and how many of them. Threads take a net each, or where there are
+            fewer nets than threads, a share of its sequences.
+    """
+    threads, own = torch.get_num_threads(), B // nets
+    n = max(1, min(-(-threads // nets), own // FEWEST))
+    cuts = [(net, own * net + own * i // n, own * net + own * (i + 1) // n) for net in range(nets) for i in range(n)]
+    shares = [(net, first, end - first) for net, first, end in cuts]
+    n = min(threads, len(shares))
     made = [run(*share) for share in shares] if n == 1 else _threads(n).map(run, *zip(*shares, strict=True))
-    return [(*share, result) for share, result in zip(shares, made, strict=True)]
+    return [(first, count, result) for (_, first, count), result in zip(shares, made, strict=True)]
 
 
 @cache

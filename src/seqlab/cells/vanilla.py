@@ -19,6 +19,8 @@ class Layer(nn.Module):
     The columns of W lie each in one piece, so that W x_t for a token is read and not gathered.
     """
 
+    stacks = True  # as seqlab.nets has it
+
     def __init__(self, input_size: int, hidden_size: int, nonlinearity: str, bias: bool, engine: str):
         super().__init__()
         bound = 1 / math.sqrt(hidden_size)

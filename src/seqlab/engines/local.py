@@ -52,29 +52,35 @@ class Local(Engine):
         cards = gpus() if any(run.config["trainer"]["accelerator"] != "cpu" for run in runs) else []
         room = self.workers or len(cards) or cores()
         free: list[str | None] = [cards[i % len(cards)] if cards else None for i in range(room)]
-        waiting = list(runs)
-        live: dict[Any, tuple[Any, Run, list[str | None]]] = {}
+        waiting = self.shared_out(runs, room)
+        live: dict[Any, tuple[Any, Sequence[Run], list[str | None]]] = {}
         try:
             while waiting or live:
-                while waiting and len(free) >= min(waiting[0].processes, room):
-                    run = waiting.pop(0)
-                    places = [free.pop() for _ in range(min(run.processes, room))]
-                    process = context.Process(target=_child, args=(run.folder.resolve(), _environment(run, places)))
+                while waiting and len(free) >= min(waiting[0][0].processes, room):
+                    own = waiting.pop(0)
+                    places = [free.pop() for _ in range(min(own[0].processes, room))]
+                    folders = [run.folder.resolve() for run in own]
+                    process = context.Process(target=_child, args=(folders, _environment(own[0], places)))
                     process.start()
-                    live[process.sentinel] = process, run, places
+                    live[process.sentinel] = process, own, places
                 ended = wait(list(live), timeout=self.tick)
                 if not ended:
                     yield None
                 for sentinel in ended:
-                    process, run, places = live.pop(sentinel)
+                    process, own, places = live.pop(sentinel)
                     process.join()
                     free += places
-                    yield Ending(run, death_of(process.exitcode, run))
+                    for run in own:
+                        yield Ending(run, death_of(process.exitcode, run))
         finally:
             for process, _, _ in live.values():
                 process.terminate()
             for process, _, _ in live.values():
                 process.join()
+
+    def shared_out(self, runs: Sequence[Run], room: int) -> list[Sequence[Run]]:
+        """What each process makes, of which there are ``room`` at once; all that one makes need the same place."""
+        return [[run] for run in runs]
 
 
 def death_of(code: int, run: Run) -> str:
@@ -115,13 +121,14 @@ def _environment(run: Run, places: Sequence[str | None]) -> dict[str, str]:
     }
 
 
-def _child(folder: Path, environment: Mapping[str, str]) -> None:
-    """One run, in a process of its own, with its output in the run folder."""
+def _child(folders: Sequence[Path], environment: Mapping[str, str]) -> None:
+    """A process that makes one run, or several as a pack; its output is in the folder of the first."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
     os.environ.clear()
     os.environ.update(environment)
-    job.write_to(folder / NAMES["log"])
-    sys.exit(job.make(folder))
+    first, *others = folders
+    job.write_to(first / NAMES["log"])
+    sys.exit(job.make_together(folders) if others else job.make(first))
 
 
 def _end_with_parent() -> None:

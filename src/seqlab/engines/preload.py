@@ -5,4 +5,5 @@ from __future__ import annotations
 from seqlab.imports import importing
 
 with importing():
-    import seqlab.experiment  # noqa: F401
+    import seqlab.experiment
+    import seqlab.packs  # noqa: F401

@@ -173,15 +173,20 @@ class SequenceTask(pl.LightningModule, ABC):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """The loss; logged only on the steps that are written, since logging costs as much as a small step."""
-        self.success.sequences += len(batch[0]) * self.trainer.world_size
+        self.count(batch)
         loss = self._carry(self.own.objective, batch[0], "train") if self.own else self.loss(batch, "train")
         if self.trainer.world_size > 1:
             loss = loss * self.share(batch)
-        self.positions_seen += batch[0].shape[0] * batch[0].shape[1] * self.trainer.world_size
         if (self.trainer.global_step + 1) % self.log_every == 0:
             self.log("train/loss", loss.detach(), sync_dist=True)
         self.trainer.should_stop |= self.success.complete
         return loss
+
+    def count(self, batch: Batch) -> None:
+        """Counts what has been trained on."""
+        B, T = batch[0].shape[:2]
+        self.success.sequences += B * self.trainer.world_size
+        self.positions_seen += B * T * self.trainer.world_size
 
     def share(self, batch: Batch) -> Tensor | float:
         """What the loss of this process counts, so that its mean over processes is the mean over all positions."""

@@ -12,7 +12,9 @@ A hidden state looks at the new input and at its own past, and is squashed::
 ``auto``       native where it can be, else torch.
 =============  ======================================================================================================
 
-A sequence is time-major here, and a state is a row, so that U h becomes ``h @ U.T``.
+A sequence is time-major here, and a state is a row, so that U h becomes ``h @ U.T``. Several nets of one size may be
+computed at once: their weights then have one more axis in front, and each net reads as many of the sequences as any
+other, the first net the first of them.
 """
 
 from __future__ import annotations
@@ -35,9 +37,9 @@ def hidden_states(
 
     Args:
         x: inputs, (T, B, K) reals or (T, B) token ids.
-        W: input weights (H, K).
-        U: recurrent weights (H, H).
-        b: bias (H,), or none.
+        W: input weights (H, K), or of R nets (R, H, K), of which each reads B / R sequences.
+        U: recurrent weights (H, H) or (R, H, H).
+        b: bias (H,) or (R, H), or none.
         h_0: the states before the first step (B, H).
         relu: max(0, s) in place of tanh(s).
         engine: one of ``ENGINES``.

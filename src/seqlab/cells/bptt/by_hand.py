@@ -20,6 +20,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
+from seqlab.nets import by_net, in_order, of_nets
 from seqlab.products import fast_products
 
 
@@ -78,14 +79,16 @@ class BPTT(torch.autograd.Function):
         x, U = x.contiguous(), U.contiguous()
         h = W.new_empty(len(x) + 1, *h_0.shape)  # h[t] is h_t
         h[0] = h_0
-        Wx = h[1:].flatten(0, 1)
+        Wx = h[1:]
         with fast_products:
             if x.dtype == torch.int64:
-                torch.index_select(W.T, 0, x.flatten(), out=Wx)
+                torch.index_select(_table(W), 0, _places(x, W), out=Wx.flatten(0, 1))
+            elif W.dim() == 2:
+                torch.mm(x.flatten(0, 1).to(W.dtype), W.T, out=Wx.flatten(0, 1))
             else:
-                torch.mm(x.flatten(0, 1).to(W.dtype), W.T, out=Wx)
+                Wx.copy_(in_order(by_net(x, W).to(W.dtype) @ W.mT, Wx))
             if b is not None:
-                Wx += b
+                of_nets(Wx, W).add_(b if W.dim() == 2 else b[:, None])
             scans.forwards(h, U, relu)
         ctx.save_for_backward(x, W, U, h)
         ctx.relu, ctx.scans, ctx.reach = relu, scans, reach
@@ -97,24 +100,39 @@ class BPTT(torch.autograd.Function):
         """∂E/∂(x, W, U, b, h_0) from ∂E/∂h_t as the layers above see it."""
         x, W, U, h = ctx.saved_tensors
         wants_x, wants_W, _, wants_b, wants_h_0, *_ = ctx.needs_input_grad
-        T, (H, K) = len(x), W.shape
+        T = len(x)
         with fast_products:
             ds = ctx.scans.backwards(dh, h, U, ctx.relu)
             if ctx.reach:
                 ctx.reach.steps = len(ds)
             live = slice(T - len(ds), T)
-            flat = ds.flatten(0, 1)  # (L·B, H)
-            dU = flat.T @ h[live].flatten(0, 1)
+            flat = by_net(ds, U)
+            dU = flat.mT @ by_net(h[live], U)
             if not wants_W:
                 dW = None
             elif x.dtype == torch.int64:
-                dW = W.new_zeros(K, H).index_add_(0, x[live].flatten(), flat).T
+                dW = torch.zeros_like(_table(W)).index_add_(0, _places(x[live], W), ds.flatten(0, 1))
+                dW = dW.view(W.mT.shape).mT
             else:
-                dW = (x[live].flatten(0, 1).to(W.dtype).T @ flat).T
+                dW = (by_net(x[live], W).to(W.dtype).mT @ flat).mT
             dx = dh_0 = None
             if wants_x:
-                dx = ds @ W if len(ds) == T else F.pad(ds @ W, (0, 0, 0, 0, T - len(ds), 0))
+                dx = in_order(flat @ W, ds)
+                dx = dx if len(ds) == T else F.pad(dx, (0, 0, 0, 0, T - len(ds), 0))
             if wants_h_0:
-                dh_0 = ds[0] @ U if len(ds) == T else torch.zeros_like(h[0])
-        db = flat.sum(0) if wants_b else None
+                dh_0 = in_order(of_nets(ds[0], U) @ U, ds[0]) if len(ds) == T else torch.zeros_like(h[0])
+        db = flat.sum(-2) if wants_b else None
         return dx, dW, dU, db, dh_0, None, None, None
+
+
+def _table(W: Tensor) -> Tensor:
+    """The columns of W as rows, those of one net below those of another (R K, H)."""
+    return W.mT.flatten(0, -2)
+
+
+def _places(x: Tensor, W: Tensor) -> Tensor:
+    """Where in the table the tokens (T, B) are, one after the other."""
+    if W.dim() == 2:
+        return x.flatten()
+    R, _, K = W.shape
+    return (x.unflatten(1, (R, -1)) + K * torch.arange(R, device=x.device)[:, None]).flatten()

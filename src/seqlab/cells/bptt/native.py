@@ -51,12 +51,12 @@ class NativeScans:
     def forwards(self, h: Tensor, U: Tensor, relu: bool) -> None:
         """As ``Scans`` has it."""
         _, B, H = h.shape
-        panels = self.panels(U.T)
+        panels = self.panels(U.mT)
 
-        def run(first: int, count: int) -> None:
-            self.library.forwards(at(h, first), at(panels), len(h) - 1, count, H, B * H, relu)
+        def run(net: int, first: int, count: int) -> None:
+            self.library.forwards(at(h, first), at(panels, net), len(h) - 1, count, H, B * H, relu)
 
-        shared(B, run)
+        shared(B, len(panels), run)
 
     def backwards(self, dh: Tensor, h: Tensor, U: Tensor, relu: bool) -> Tensor:
         """As ``Scans`` has it."""
@@ -64,11 +64,11 @@ class NativeScans:
         panels, dh = self.panels(U), dh.contiguous()
         ds = h.new_empty(T, B, H)
 
-        def run(first: int, count: int) -> int:
-            places = at(dh, first), at(ds, first), at(h, first), at(panels)
+        def run(net: int, first: int, count: int) -> int:
+            places = at(dh, first), at(ds, first), at(h, first), at(panels, net)
             return self.library.backwards(*places, T, count, H, B * H, relu, last_alone)
 
-        shares = shared(B, run)
+        shares = shared(B, len(panels), run)
         live = max(steps for _, _, steps in shares)
         for first, count, steps in shares:
             ds[T - live : T - steps, first : first + count] = 0

@@ -9,6 +9,9 @@ from torch.nn import functional as F
 
 def hidden_states(x: Tensor, W: Tensor, U: Tensor, b: Tensor | None, h_0: Tensor, relu: bool) -> Tensor:
     """As ``seqlab.cells.bptt.hidden_states``."""
+    if U.dim() == 3:
+        nets = (x.chunk(len(U), 1), W, U, [None] * len(U) if b is None else b, h_0.chunk(len(U)))
+        return torch.cat([hidden_states(*net, relu) for net in zip(*nets, strict=True)], 1)
     squash = torch.relu if relu else torch.tanh
     past, h = h_0, []
     for x_t in x:

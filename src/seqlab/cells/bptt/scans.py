@@ -5,16 +5,18 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from seqlab.nets import add_product, of_nets
+
 BLOCK, ROOM = 32, 1 << 18
 """How many steps have their slopes found at once, at most, and how many numbers these may be: what caches hold."""
 
 
 def forwards(h: Tensor, U: Tensor, relu: bool) -> None:
     """As ``Scans`` has it."""
-    squash, U_T = (Tensor.relu_ if relu else Tensor.tanh_), U.T
-    past, *states = h.unbind()
+    squash, U_T = (Tensor.relu_ if relu else Tensor.tanh_), U.mT
+    past, *states = of_nets(h, U).unbind()
     for h_t in states:
-        squash(h_t.addmm_(past, U_T))
+        squash(add_product(h_t, past, U_T, out=h_t))
         past = h_t
 
 
@@ -23,7 +25,8 @@ def backwards(dh: Tensor, h: Tensor, U: Tensor, relu: bool) -> Tensor:
     T, B, H = len(h) - 1, *h.shape[1:]
     last_alone = dh.dim() == 2
     ds = h.new_empty(T, B, H)
-    steps, above = ds.unbind(), dh.unbind()
+    dh, h, steps = of_nets(dh, U), of_nets(h, U), of_nets(ds, U).unbind()
+    above = dh.unbind()
     length = max(1, min(BLOCK, ROOM // (B * H)))
     ds_next: Tensor | None = None
     for end in range(T, 0, -length):
@@ -34,9 +37,9 @@ def backwards(dh: Tensor, h: Tensor, U: Tensor, relu: bool) -> Tensor:
             if ds_next is None:
                 ds_t.copy_(dh if last_alone else above[t])
             elif last_alone:
-                torch.mm(ds_next, U, out=ds_t)
+                torch.matmul(ds_next, U, out=ds_t)
             else:
-                torch.addmm(above[t], ds_next, U, out=ds_t)
+                add_product(above[t], ds_next, U, out=ds_t)
             ds_next = ds_t.mul_(slopes[t - first])
         if last_alone and not ds[first].any():
             dead = int((ds[first:] == 0).flatten(1).all(1).sum())

@@ -1,0 +1,173 @@
+"""Runs of a pack come out as they would alone, each in its own folder, whatever becomes of the others."""
+
+from __future__ import annotations
+
+import csv
+import signal
+from collections.abc import Sequence
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from exact import CONFIGURATIONS, DRAWN, differences, result_of, run_of
+from seqlab import experiment, packs
+from seqlab.callbacks.checkpoints import ExactResume
+from seqlab.checkpoints import LAST, read
+from seqlab.errors import Interrupted, SeqlabError
+from seqlab.ledger import NAMES
+from seqlab.packs import Pack
+from seqlab.runs import Run
+from seqlab.stacks import Stack
+
+LOOSE = ("trainer.log_every_n_steps=50", "callbacks.resume.every=1000")
+STACKING = ("drawn", "shuffled", "carried", "cosine by step", "validation inside an epoch", "steps, not epochs")
+COPY = ["data=copy", *DRAWN[1:]]
+OWN = ("seed=1", "seed=2 optimizer.lr=0.01", "seed=3", "seed=4 trainer.gradient_clip_val=0.01")
+
+
+def made_together(runs: Sequence[Run]) -> None:
+    """Make some runs as a pack."""
+
+    def make(run: Run) -> None:
+        with suppress(SeqlabError):
+            experiment.make(run, pack.stride)
+
+    pack = Pack()
+    pack.make([partial(make, run) for run in runs])
+
+
+def runs_in(root: Path, *overrides: str) -> list[Run]:
+    """Some that differ in seed, learning rate and clipping."""
+    return [run_of(root, "cell=vanilla", *overrides, *LOOSE, *own.split()) for own in OWN]
+
+
+def rows(run: Run) -> list[dict[str, float]]:
+    """What ``metrics.csv`` says, without times."""
+    with (run.folder / NAMES["metrics"]).open() as file:
+        return [{k: float(v) for k, v in row.items() if v and "seconds" not in k} for row in csv.DictReader(file)]
+
+
+@pytest.fixture
+def strides(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many runs have made each stride together."""
+    seen: list[int] = []
+    usual = packs.together
+
+    def counting(stack: Stack, ahead: int, trusted: bool) -> bool:
+        seen.append(len(stack.loops))
+        return usual(stack, ahead, trusted)
+
+    monkeypatch.setattr(packs, "together", counting)
+    return seen
+
+
+@pytest.mark.parametrize("engine", ["torch", "auto"])
+@pytest.mark.parametrize("name", [*STACKING, "copy"])
+def test_runs_of_a_pack_are_those_that_they_are_alone(
+    name: str, engine: str, tmp_path: Path, strides: list[int]
+) -> None:
+    """Within rounding: rows, weights, what the optimizer knows, counters; the seeds are not each other's."""
+    words = [*(COPY if name == "copy" else CONFIGURATIONS[name]), f"cell.engine={engine}"]
+    alone, packed = runs_in(tmp_path / "alone", *words), runs_in(tmp_path / "packed", *words)
+    for run in alone:
+        experiment.make(run)
+    made_together(packed)
+    assert set(strides) == {4}
+    for one, other in zip(alone, packed, strict=True):
+        for before, after in zip(rows(one), rows(other), strict=True):
+            assert after == pytest.approx(before, rel=1e-3, abs=1e-5)
+        states = [read(run.folder / "checkpoints" / LAST) for run in (one, other)]
+        for a, b in zip(*(state["state_dict"].values() for state in states), strict=True):
+            torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-4)
+        (a,), (b,) = (state["optimizer_states"] for state in states)
+        assert a["param_groups"] == b["param_groups"]
+        torch.testing.assert_close(a["state"], b["state"], rtol=1e-3, atol=1e-4)
+        assert states[0]["loops"] == states[1]["loops"]
+        assert states[0]["lr_schedulers"] == states[1]["lr_schedulers"]
+    finals = [read(run.folder / "checkpoints" / LAST)["state_dict"]["model.readout.V"] for run in packed]
+    assert not torch.allclose(finals[0], finals[2])
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        ("cell=lstm", "LSTM (coded.cell) computes one net at a time"),
+        ("cell.num_layers=2 cell.dropout=0.5", "gradients come out otherwise"),
+    ],
+)
+def test_what_cannot_be_computed_together_is_computed_alone_to_the_same_bits(
+    words: str, why: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A cell that takes no stack of weights, and a model that draws random numbers; the log says why, once."""
+    alone, packed = (runs_in(tmp_path / made, *words.split()) for made in ("alone", "packed"))
+    for run in alone:
+        experiment.make(run)
+    made_together(packed)
+    for one, other in zip(alone, packed, strict=True):
+        assert list(differences(result_of(one), result_of(other))) == []
+    told = [record.getMessage() for record in caplog.records if "one after the other" in record.getMessage()]
+    assert told == [f"{len(packed)} runs of a pack are computed one after the other: {why}."]
+
+
+def test_steps_of_other_lengths_are_made_alone(tmp_path: Path, strides: list[int]) -> None:
+    """Training sequences of random lengths are other lengths for each seed."""
+    words = ["data=parity", *DRAWN[2:]]
+    alone, packed = (runs_in(tmp_path / made, *words) for made in ("alone", "packed"))
+    for run in alone:
+        experiment.make(run)
+    made_together(packed)
+    assert strides
+    for one, other in zip(alone, packed, strict=True):
+        for before, after in zip(rows(one), rows(other), strict=True):
+            assert after == pytest.approx(before, rel=1e-3, abs=1e-5)
+
+
+def test_a_run_that_diverges_ends_alone(tmp_path: Path, strides: list[int]) -> None:
+    """At the same step as it would without the others, which go on to their end."""
+    wild = "optimizer=sgd", "trainer.gradient_clip_val=null", "cell.nonlinearity=relu"
+    rates = ("seed=1", "seed=2 optimizer.lr=1e30", "seed=3")
+    alone, packed = (
+        [run_of(tmp_path / made, "cell=vanilla", *LOOSE, *wild, *own.split()) for own in rates]
+        for made in ("alone", "packed")
+    )
+    for run in alone:
+        with suppress(SeqlabError):
+            experiment.make(run)
+    made_together(packed)
+    for one, other in zip(alone, packed, strict=True):
+        assert one.status.state == other.status.state
+        assert one.status.cause == other.status.cause
+    assert [run.status.state for run in packed] == ["finished", "diverged", "finished"]
+    assert {2, 3} & set(strides)
+
+
+def test_a_run_goes_on_in_a_pack_where_it_stopped_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, strides: list[int]
+) -> None:
+    """Beside one that begins: their optimizers are then at different steps."""
+    straight = runs_in(tmp_path / "straight")[:2]
+    for run in straight:
+        experiment.make(run)
+    stopped, begins = runs_in(tmp_path / "packed")[:2]
+    usual = ExactResume.on_train_batch_start
+
+    def stop_at_ten(self: ExactResume, trainer: Any, *rest: Any) -> None:
+        self.stop.asked = signal.SIGINT if trainer.global_step == 10 else None
+        usual(self, trainer, *rest)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(ExactResume, "steps_unwatched", lambda *_: 0)
+        patched.setattr(ExactResume, "on_train_batch_start", stop_at_ten)
+        with pytest.raises(Interrupted):
+            experiment.make(stopped)
+    assert stopped.status.state == "interrupted"
+    made_together([stopped, begins])
+    for one, other in zip(straight, (stopped, begins), strict=True):
+        assert other.status.state == "finished"
+        for before, after in zip(rows(one), rows(other), strict=True):
+            assert after == pytest.approx(before, rel=1e-3, abs=1e-5)
+    assert 2 in strides
