@@ -52,8 +52,8 @@ class StackedOptimizer:
         """Each optimizer gets back what is known of its weights."""
         for i, own in enumerate(self.own):
             for weight, stacked in zip(parameters(own), self.weights, strict=True):
-                known = self.optimizer.state.get(stacked, {})
-                own.state[weight] = {name: _part(value, stacked, i) for name, value in known.items()}
+                if known := self.optimizer.state.get(stacked):
+                    own.state[weight] = {name: _part(value, stacked, i) for name, value in known.items()}
 
 
 def settings(optimizer: Optimizer) -> str:
