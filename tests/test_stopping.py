@@ -15,6 +15,8 @@ from pathlib import Path
 import pytest
 
 from exact import differences, result_of
+from seqlab.config import composed
+from seqlab.experiment import make
 from seqlab.ledger import find, status
 from seqlab.runs import Run
 
@@ -55,9 +57,9 @@ def running(folder: Path, *words: str, sign: str = "last.ckpt") -> Iterator[subp
 def straight(tmp_path_factory: pytest.TempPathFactory) -> dict:
     """What the run comes to that nobody stops."""
     place = tmp_path_factory.mktemp("straight")
-    subprocess.run([sys.executable, "-m", "seqlab", *LONG], cwd=place, check=True)
-    (folder,) = find([place])
-    return result_of(Run.load(folder))
+    run = composed([*LONG[1:], f"runs_dir={place}"])
+    make(run)
+    return result_of(run)
 
 
 @pytest.mark.parametrize(
@@ -70,7 +72,12 @@ def straight(tmp_path_factory: pytest.TempPathFactory) -> dict:
     ],
 )
 def test_a_signal_keeps_what_has_been_done(
-    tmp_path: Path, straight: dict, number: signal.Signals, code: int, state: str
+    tmp_path: Path,
+    straight: dict,
+    caplog: pytest.LogCaptureFixture,
+    number: signal.Signals,
+    code: int,
+    state: str,
 ) -> None:
     """A checkpoint of the step at which it stopped, its status, its exit code, and the command that goes on."""
     with running(tmp_path) as process:
@@ -83,9 +90,9 @@ def test_a_signal_keeps_what_has_been_done(
     assert err.count("\n") == 1
     step = int(err.partition("stopped at step ")[2].partition(".")[0])
     assert 0 < step < 1200
-    again = subprocess.run([sys.executable, "-m", "seqlab", "resume", str(folder)], capture_output=True, text=True)
-    assert again.returncode == 0, again.stderr
-    assert f"goes on from step {step}" in again.stdout
+    with caplog.at_level("INFO", "seqlab"):
+        make(Run.load(folder))
+    assert f"goes on from step {step}" in caplog.text
     assert list(differences(straight, result_of(Run.load(folder)))) == []
 
 
