@@ -28,6 +28,7 @@ from torch.nn import functional as F
 
 from seqlab import experiment
 from seqlab.config import composed
+from seqlab.strides import Overlooking
 
 BLOCK = 50
 """Steps of each kind in turn; as many as from one that is logged to the next."""
@@ -47,7 +48,7 @@ STEPS = (
 LOGGERS = {"none": "logger=none", "wandb": "logger=wandb logger.wandb.mode=offline"}
 
 
-class Beside(pl.Callback):
+class Beside(Overlooking):
     """A bare loop that takes its turn with the trainer; both are timed, in wall and in CPU seconds for each block.
 
     Args:
@@ -64,6 +65,10 @@ class Beside(pl.Callback):
         self.optimizer = pl_module.make_optimizer(self.model.parameters())
         self.batches = iter(trainer.datamodule.train_dataloader())
         self.started: tuple[float, float] | None = None
+
+    def steps_unwatched(self, trainer: Any, pl_module: Any) -> int:
+        """All, but the first of a block."""
+        return -trainer.fit_loop.epoch_loop.batch_progress.current.ready % BLOCK
 
     def on_train_batch_start(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:
         """Takes over after each block."""

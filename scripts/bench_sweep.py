@@ -1,7 +1,7 @@
 """How many whole jobs a sweep makes in a minute; run it as ``.venv/bin/python scripts/bench_sweep.py``.
 
 Small runs of several seeds, from the command to the last summary: by PyTorch's ``nn.RNN`` one after the other in one
-process, and by the vanilla cell in the same way and with as many processes as there are cores.
+process, and by the vanilla cell in the same way, with as many processes as there are cores, and packed into these.
 
     bench_sweep.py --jobs 16 --json sweep.json cell.hidden_size=32 data.length=50
 """
@@ -22,6 +22,7 @@ WAYS = {
     "vanilla, one after the other": ["cell=vanilla", "hydra/launcher=in_process"],
     "rnn, a process for each": ["cell=rnn", "hydra/launcher=local"],
     "vanilla, a process for each": ["cell=vanilla", "hydra/launcher=local"],
+    "vanilla, packed": ["cell=vanilla", "hydra/launcher=packed"],
 }
 JOB = ["data=adding", "logger=none", "trainer=cpu", "trainer.max_epochs=5"]
 
@@ -41,7 +42,7 @@ def seconds(way: list[str], jobs: int, words: list[str]) -> float:
 def main() -> None:
     """Print a table."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--jobs", type=int, default=4)
+    parser.add_argument("--jobs", type=int, default=8)
     parser.add_argument("--json", type=Path, metavar="FILE")
     parser.add_argument("words", nargs="*", metavar="key=value", help="as for seqlab train")
     given = parser.parse_args()
