@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import copy
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
 import pytest
+from hydra._internal.core_plugins.file_config_source import FileConfigSource
+from hydra.plugins.config_source import ConfigResult
 
 from fake_wandb import KEY, FakeWandb
 
@@ -52,6 +55,24 @@ def _alone(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyP
         monkeypatch.setenv(key, str(home))
     monkeypatch.setenv("WANDB_ERROR_REPORTING", "false")
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _yaml_once() -> Iterator[None]:
+    """Each YAML as it is now is parsed once for all commands, of which each reads the same hundred three times over."""
+
+    def load_config(self: FileConfigSource, config_path: str) -> ConfigResult:
+        file = Path(self.path, self._normalize_file_name(config_path))
+        state = file.stat() if file.exists() else None
+        key = self.provider, file, state and (state.st_ino, state.st_mtime_ns, state.st_size)
+        if key not in parsed:
+            parsed[key] = parse(self, config_path)
+        return copy.deepcopy(parsed[key])
+
+    parse, parsed = FileConfigSource.load_config, dict[object, ConfigResult]()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(FileConfigSource, "load_config", load_config)
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -37,7 +37,8 @@ DRAWN = [
     "data.batch_size=10",
 ]
 LIMITS = ["trainer.limit_train_batches=7", "trainer.limit_val_batches=2", "trainer.limit_test_batches=2"]
-TEXT = ["data=text", "data.length=10", "data.batch_size=20", *LIMITS]
+TEXT = ["data=text", f"data.files=['{__file__}']", "data.length=10", "data.batch_size=20", *LIMITS]
+"""This file, which is read in no time."""
 STOCKS = ["data=stocks", "data.days=200", "data.batch_size=16"]
 WORDS = ["data=translation", "data.train_size=70", "data.val_size=20", "data.test_size=20", "data.batch_size=10"]
 DROPOUT = ["cell.num_layers=2", "cell.dropout=0.5"]

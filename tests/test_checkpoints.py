@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import errno
 import logging
+import multiprocessing
 import os
 import random
 import signal
-import subprocess
-import sys
+import tempfile
 import time
 import zipfile
+from itertools import count
 from pathlib import Path
 
 import pytest
 import torch
 
+from child import Child
 from conftest import Command
 from exact import DRAWN, TINY, differences, result_of, run_of
 from seqlab import durable
@@ -25,41 +27,41 @@ from seqlab.experiment import make
 from seqlab.ledger import find
 from seqlab.runs import Run
 
-SAVING = """
-import sys, torch
-from pathlib import Path
-from seqlab.checkpoints import CheckpointFiles
-files, step, weights = CheckpointFiles(), 0, torch.zeros(75_000)
-while True:
-    step += 1
-    files.save_checkpoint({"step": step, "weights": weights + step}, Path(sys.argv[1]) / "last.ckpt")
-    print(step, flush=True)
-"""
+
+def save_for_ever(folder: Path, elsewhere: Path, written: Path) -> None:
+    """One checkpoint after the other, and a line for each that is there; with the temporary folder elsewhere."""
+    tempfile.tempdir = str(elsewhere)
+    files, weights = CheckpointFiles(), torch.zeros(75_000)
+    with written.open("w", buffering=1) as lines:
+        for step in count(1):
+            files.save_checkpoint({"step": step, "weights": weights + step}, folder / LAST)
+            print(step, file=lines)
 
 
 def test_a_process_killed_while_it_saves_leaves_a_whole_checkpoint(tmp_path: Path) -> None:
     """Killed again and again, with the temporary folder on another file system: none is lost, none is damaged."""
     elsewhere = Path("/dev/shm") if Path("/dev/shm").is_dir() else tmp_path
-    rng = random.Random(0)
-    for _ in range(8):
-        with subprocess.Popen(
-            [sys.executable, "-c", SAVING, str(tmp_path)],
-            stdout=subprocess.PIPE,
-            text=True,
-            env={**os.environ, "TMPDIR": str(elsewhere)},
-        ) as process:
-            assert process.stdout is not None
-            process.stdout.readline()
-            time.sleep(rng.random() * 0.3)
-            process.kill()
-            written = [line for line in process.stdout.read().splitlines() if line]
-        path = newest(tmp_path)
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["seqlab.engines.preload"])
+    folder, rng = tmp_path / "checkpoints", random.Random(0)
+    folder.mkdir()
+    for i in range(8):
+        written = tmp_path / f"written-{i}"
+        process = context.Process(target=save_for_ever, args=(folder, elsewhere, written))
+        process.start()
+        while not (written.exists() and written.read_text()):
+            assert process.is_alive()
+            time.sleep(0.01)
+        time.sleep(rng.random() * 0.3)
+        process.kill()
+        process.join()
+        path = newest(folder)
         assert path is not None
         assert is_whole(path)
         loaded = read(path)
-        assert loaded["step"] >= int(written[-1] if written else 1), "what was written is there"
+        assert loaded["step"] >= int(written.read_text().splitlines()[-1]), "what was written is there"
         assert torch.equal(loaded["weights"], torch.zeros(75_000) + loaded["step"])
-    assert len([file for file in tmp_path.iterdir() if file.suffix == ".tmp"]) <= 1, "scratch files pile up"
+    assert len([file for file in folder.iterdir() if file.suffix == ".tmp"]) <= 1, "scratch files pile up"
 
 
 def test_a_damaged_checkpoint_falls_back_to_the_one_before_and_says_so(
@@ -190,19 +192,19 @@ def test_a_run_folder_may_be_moved(tmp_path: Path) -> None:
     assert list(differences(result_of(straight), result_of(Run.load(moved)))) == []
 
 
-def test_a_killed_process_is_not_needed_for_its_rows(tmp_path: Path) -> None:
+def test_a_killed_process_is_not_needed_for_its_rows(seqlab: Command, tmp_path: Path) -> None:
     """Rows that were earned before the kill survive it, and no step is there twice."""
-    command = [sys.executable, "-m", "seqlab", "train", *TINY, *DRAWN, "data.train_size=3000", "trainer.max_epochs=2"]
-    process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL)
+    command = ["train", *TINY, *DRAWN, "data.train_size=3000", "trainer.max_epochs=2"]
+    child = Child(tmp_path, *command)
     deadline = time.monotonic() + 60
     while not (rows := [file.read_text() for file in tmp_path.rglob("metrics.csv")]) or rows[0].count("\n") < 20:
         assert time.monotonic() < deadline
         time.sleep(0.02)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    child.signal(signal.SIGKILL)
+    assert child.wait(10) == -signal.SIGKILL
     (folder,) = find([tmp_path / "runs"])
     earned = (folder / "metrics.csv").read_text().splitlines()[1:15]
-    subprocess.run(command, cwd=tmp_path, check=True, stdout=subprocess.DEVNULL)
+    assert seqlab(*command).code == 0
     lines = (folder / "metrics.csv").read_text().splitlines()
     loss = lines[0].split(",").index("train/loss")
     steps = [line.split(",")[1] for line in lines[1:] if line.split(",")[loss]]

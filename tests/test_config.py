@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 import yaml
+from hydra import initialize_config_dir
 
 from conftest import TINY, Command
 from seqlab import plugins
-from seqlab.config import composed
+from seqlab.config import Origin, _loaded, freeze, without_hydra
 
 WRONG = [
     (
@@ -166,22 +167,27 @@ def test_quick_answers_import_nothing_heavy(arguments: list[str], tmp_path: Path
     assert ended.returncode == 0, ended.stderr
 
 
-def test_every_folder_is_a_group_or_another_known_one() -> None:
-    """So that none is left out below."""
+def test_every_group_is_a_folder_of_options() -> None:
+    """Those that can be chosen from, and no other."""
     folders = {folder.name for folder in plugins.conf_dir().iterdir() if folder.is_dir()}
     assert folders - {"hydra", "local", "sweep"} == set(plugins.GROUPS)
 
 
-@pytest.mark.parametrize("group", plugins.GROUPS)
-def test_every_option_of_a_group_composes_and_its_classes_exist(group: str) -> None:
+OPTIONS = [(group, name) for group in plugins.GROUPS for name in plugins.options(group)]
+
+
+@pytest.mark.parametrize(("group", "name"), OPTIONS, ids=[f"{group}={name}" for group, name in OPTIONS])
+def test_every_option_of_every_group_composes_and_its_classes_exist(group: str, name: str) -> None:
     """No YAML names a class that is not there, and each says how it is used and what it is."""
-    for name, option in plugins.options(group).items():
-        config = composed([f"{group}={name}"]).config
-        lines = [line for line in option.file.read_text().splitlines() if not line.startswith("# @package")]
-        assert lines[0].startswith("# seqlab train")
-        assert lines[1] == f"# {option.about}"
-        for key, target in _targets(config):
-            assert plugins.target_fault(target) is None, f"{group}={name}: {key}"
+    option = plugins.options(group)[name]
+    lines = [line for line in option.file.read_text().splitlines() if not line.startswith("# @package")]
+    assert lines[0].startswith("# seqlab train")
+    assert lines[1] == f"# {option.about}"
+    with initialize_config_dir(str(plugins.conf_dir()), version_base="1.3"):
+        config = _loaded((f"{group}={name}",))
+        run = freeze(without_hydra(config), Origin.of(config.hydra))
+    for key, target in _targets(run.config):
+        assert plugins.target_fault(target) is None, f"{group}={name}: {key}"
 
 
 def _targets(node: object, key: str = ""):

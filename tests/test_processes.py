@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -14,10 +15,13 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from child import Child
 from conftest import Command
 from exact import TEXT, WORDS
 from seqlab.checkpoints import LAST, read
+from seqlab.config import composed
 from seqlab.data.adding import Adding
+from seqlab.experiment import make
 from seqlab.ledger import find, status
 
 SMALL = ["logger=none", "trainer=cpu", "cell.hidden_size=8", "trainer.max_epochs=2", "trainer.log_every_n_steps=1"]
@@ -31,27 +35,45 @@ def results(folder: Path) -> tuple[dict, dict]:
     return summary, read(folder / "checkpoints" / LAST)["state_dict"]
 
 
-@pytest.mark.parametrize(
-    "data", [TEXT, WORDS, STRINGS, ONE_BY_ONE], ids=["carried", "masked", "sequences", "a process without a row"]
-)
-def test_two_processes_learn_what_one_learns(seqlab: Command, tmp_path: Path, data: list[str]) -> None:
-    """Inside one sweep, where plain Lightning is silently wrong: to rounding, with one folder and one identity each."""
-    sweep = ["train", "-m", *SMALL, *data, "seed=1,2"]
+def same(two: Path, one: Path) -> None:
+    """Two processes have made what one has: to rounding, and in one folder with one row for each."""
+    (together, weights), (alone, expected) = results(two), results(one)
+    assert together["environment"]["processes"] == 2
+    assert alone["steps"] == together["steps"] > 2
+    for name, value in expected.items():
+        torch.testing.assert_close(weights[name], value, rtol=1e-4, atol=1e-6)
+    assert together["test"] == pytest.approx(alone["test"], rel=1e-4)
+    assert together.get("by_length", {}) == pytest.approx(alone.get("by_length", {}), rel=1e-4)
+    rows = [(folder / "metrics.csv").read_text().count("\n") for folder in (two, one)]
+    assert rows[0] == rows[1]
+
+
+@pytest.mark.parametrize("data", [WORDS, STRINGS, ONE_BY_ONE], ids=["masked", "sequences", "a process without a row"])
+def test_two_processes_learn_what_one_learns(tmp_path: Path, data: list[str]) -> None:
+    """Whatever is left out of the loss, however long the sequences are, and where there is nothing for one of them."""
+    one = composed([*SMALL, *data, f"runs_dir={tmp_path / 'one'}"])
+    make(one)
+    two = composed([*SMALL, *data, "trainer.devices=2", f"runs_dir={tmp_path / 'two'}"])
+    two.prepare()
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        place = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free.getsockname()[1]), "TORCHELASTIC_RUN_ID": "two"}
+    places = [{**place, "WORLD_SIZE": "2", "RANK": rank, "LOCAL_RANK": rank} for rank in ("0", "1")]
+    group = [Child(tmp_path, "resume", str(two.folder), environment=each) for each in places]
+    assert [child.wait(60) for child in group] == [0, 0], [child.err.read_text() for child in group]
+    assert two.id == one.id
+    same(two.folder, one.folder)
+
+
+def test_two_processes_learn_what_one_learns_inside_a_sweep(seqlab: Command, tmp_path: Path) -> None:
+    """Where plain Lightning is silently wrong: with one folder and one identity each."""
+    sweep = ["train", "-m", *SMALL, *TEXT, "seed=1,2"]
     answer = seqlab(*sweep, "trainer.devices=2", "runs_dir=two", "hydra.launcher.workers=2")
     assert answer.code == 0, answer.err + "".join(file.read_text() for file in tmp_path.rglob("log.txt"))
     assert seqlab(*sweep, "runs_dir=one").code == 0
     folders = find([tmp_path / "two"])
     assert [folder.name for folder in folders] == [folder.name for folder in find([tmp_path / "one"])]
     for folder in folders:
-        (two, weights), (one, expected) = results(folder), results(tmp_path / "one" / folder.name)
-        assert two["environment"]["processes"] == 2
-        assert one["steps"] == two["steps"] > 2
-        for name, value in expected.items():
-            torch.testing.assert_close(weights[name], value, rtol=1e-4, atol=1e-6)
-        assert two["test"] == pytest.approx(one["test"], rel=1e-4)
-        assert two.get("by_length", {}) == pytest.approx(one.get("by_length", {}), rel=1e-4)
-        rows = [(folder / "metrics.csv").read_text().count("\n") for folder in (folder, tmp_path / "one" / folder.name)]
-        assert rows[0] == rows[1]
+        same(folder, tmp_path / "one" / folder.name)
 
 
 def test_each_process_takes_its_own_rows_of_a_batch() -> None:

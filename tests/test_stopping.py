@@ -8,15 +8,15 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from child import Child
+from conftest import Command
 from exact import differences, result_of
-from seqlab.config import composed
-from seqlab.experiment import make
 from seqlab.ledger import find, status
 from seqlab.runs import Run
 
@@ -36,6 +36,15 @@ LONG = [
 """Twelve hundred steps: some seconds."""
 
 
+def trains(folder: Path, ended: Callable[[], bool], sign: str = "last.ckpt") -> None:
+    """Wait until a file says that a process trains, which must not end before."""
+    deadline = time.monotonic() + 60
+    while not list(folder.rglob(sign)):
+        assert not ended(), "it ended before it trained"
+        assert time.monotonic() < deadline, "it did not begin to train"
+        time.sleep(0.05)
+
+
 @contextmanager
 def running(folder: Path, *words: str, sign: str = "last.ckpt") -> Iterator[subprocess.Popen[str]]:
     """The command, in a process group of its own, once a file says that it trains."""
@@ -43,11 +52,7 @@ def running(folder: Path, *words: str, sign: str = "last.ckpt") -> Iterator[subp
     with subprocess.Popen(
         command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
     ) as process:
-        deadline = time.monotonic() + 60
-        while not list(folder.rglob(sign)):
-            assert process.poll() is None, process.communicate()
-            assert time.monotonic() < deadline, "it did not begin to train"
-            time.sleep(0.05)
+        trains(folder, lambda: process.poll() is not None, sign)
         yield process
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
@@ -57,9 +62,9 @@ def running(folder: Path, *words: str, sign: str = "last.ckpt") -> Iterator[subp
 def straight(tmp_path_factory: pytest.TempPathFactory) -> dict:
     """What the run comes to that nobody stops."""
     place = tmp_path_factory.mktemp("straight")
-    run = composed([*LONG[1:], f"runs_dir={place}"])
-    make(run)
-    return result_of(run)
+    assert Child(place, *LONG).wait(60) == 0
+    (folder,) = find([place])
+    return result_of(Run.load(folder))
 
 
 @pytest.mark.parametrize(
@@ -72,27 +77,23 @@ def straight(tmp_path_factory: pytest.TempPathFactory) -> dict:
     ],
 )
 def test_a_signal_keeps_what_has_been_done(
-    tmp_path: Path,
-    straight: dict,
-    caplog: pytest.LogCaptureFixture,
-    number: signal.Signals,
-    code: int,
-    state: str,
+    seqlab: Command, tmp_path: Path, straight: dict, number: signal.Signals, code: int, state: str
 ) -> None:
     """A checkpoint of the step at which it stopped, its status, its exit code, and the command that goes on."""
-    with running(tmp_path) as process:
-        process.send_signal(number)
-        _, err = process.communicate(timeout=30)
-    assert process.returncode == code
+    child = Child(tmp_path, *LONG)
+    trains(tmp_path, lambda: child.ended)
+    child.signal(number)
+    assert child.wait(30) == code
     (folder,) = find([tmp_path])
     assert status(folder).state == state
+    err = child.err.read_text()
     assert err.strip().endswith(f"Go on with: seqlab resume runs/{folder.name}")
     assert err.count("\n") == 1
     step = int(err.partition("stopped at step ")[2].partition(".")[0])
     assert 0 < step < 1200
-    with caplog.at_level("INFO", "seqlab"):
-        make(Run.load(folder))
-    assert f"goes on from step {step}" in caplog.text
+    again = seqlab("resume", str(folder))
+    assert again.code == 0, again.err
+    assert f"goes on from step {step}" in again.out
     assert list(differences(straight, result_of(Run.load(folder)))) == []
 
 
@@ -124,7 +125,9 @@ def test_a_second_interrupt_is_immediate_and_everything_is_whole(tmp_path: Path)
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_sweep_that_is_stopped_stops_its_runs_and_goes_on(tmp_path: Path, number: signal.Signals, code: int) -> None:
+def test_a_sweep_that_is_stopped_stops_its_runs_and_goes_on(
+    seqlab: Command, tmp_path: Path, number: signal.Signals, code: int
+) -> None:
     """The signal reaches the parent alone; its runs keep what they have; the same command makes the rest."""
     sweep = ["-m", "seed=1,2,3", "hydra.launcher.workers=2"]
     with running(tmp_path, *sweep) as process:
@@ -135,9 +138,8 @@ def test_a_sweep_that_is_stopped_stops_its_runs_and_goes_on(tmp_path: Path, numb
     states = [status(folder).state for folder in find([tmp_path])]
     assert states.count("missing") == 1
     assert set(states) == {"missing", "preempted"}
-    words = [sys.executable, "-m", "seqlab", *LONG, *sweep]
-    again = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True)
-    assert again.returncode == 0, again.stderr
+    again = seqlab(*LONG, *sweep)
+    assert again.code == 0, again.err
     logs = "".join((folder / "log.txt").read_text() for folder in find([tmp_path]))
     assert logs.count("goes on from step") >= 1
     assert {json.loads((f / "summary.json").read_text())["steps"] for f in find([tmp_path])} == {1200}
