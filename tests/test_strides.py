@@ -88,12 +88,12 @@ def test_a_callback_of_somebody_else_sees_every_step(tmp_path: Path, monkeypatch
     assert watching.seen == list(range(1, 81))
 
 
-@pytest.mark.parametrize("name", ["bf16", "accumulation", "hmm"])
+@pytest.mark.parametrize("words", [*map(CONFIGURATIONS.get, ("bf16", "accumulation", "hmm")), ["trainer=profile"]])
 def test_a_step_that_is_more_than_that_is_lightnings(
-    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Such as one with other numbers, or one that learns in a way of its own."""
-    run = run_of(tmp_path, *CONFIGURATIONS[name], *LOOSE)
+    """Such as one with other numbers, one that learns in a way of its own, or one whose parts are timed."""
+    run = run_of(tmp_path, *words, *LOOSE)
     monkeypatch.setattr(experiment, "alone", lambda *_: pytest.fail("a stride was made"))
     experiment.make(run)
 

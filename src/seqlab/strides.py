@@ -21,7 +21,7 @@ from pytorch_lightning.strategies import SingleDeviceStrategy
 from torch import Tensor
 
 from seqlab.data.base import Batch, SequenceData
-from seqlab.hooks import OF_A_STEP
+from seqlab.hooks import OF_A_STEP, NoProfiler
 
 LONGEST = 0.5
 """Seconds after which Lightning has its turn in any case, so that requests to stop are heard."""
@@ -104,6 +104,7 @@ class StridingLoop(_TrainingEpochLoop):
             and type(trainer.precision_plugin) is Precision
             and trainer.accumulate_grad_batches == 1
             and trainer._val_check_time_interval is None
+            and isinstance(trainer.profiler, NoProfiler)
             and not any(each.reduce_on_plateau and each.interval == "step" for each in trainer.lr_scheduler_configs)
             and not (task.own or task.success.criteria)
             and all(getattr(task, name) is None for name in OF_A_STEP)
