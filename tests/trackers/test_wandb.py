@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from child import Child
 from conftest import TINY, WILD, Command
 from fake_wandb import ENTITY, FakeRun, FakeWandb
 from seqlab.ledger import find
@@ -59,15 +60,15 @@ def parts(root: Path) -> list[Path]:
 
 def killed(*words: str, rows: int = 30) -> None:
     """A run of its own process, killed as a machine dies, when it has gone on a little from its last checkpoint."""
-    command = [sys.executable, "-m", "seqlab", "train", *words]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
-        while not list(Path("runs").glob("*/checkpoints/last.ckpt")):
-            time.sleep(0.01)
-        (file,) = Path("runs").glob("*/metrics.csv")
-        enough = len(file.read_text().splitlines()) + rows
-        while len(file.read_text().splitlines()) < enough:
-            time.sleep(0.01)
-        process.kill()
+    child = Child(Path.cwd(), "train", *words)
+    while not list(Path("runs").glob("*/checkpoints/last.ckpt")):
+        time.sleep(0.01)
+    (file,) = Path("runs").glob("*/metrics.csv")
+    enough = len(file.read_text().splitlines()) + rows
+    while len(file.read_text().splitlines()) < enough:
+        time.sleep(0.01)
+    child.signal(signal.SIGKILL)
+    child.wait(10)
 
 
 def rows(folder: Path) -> list[dict[str, float]]:
