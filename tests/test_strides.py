@@ -89,22 +89,23 @@ def test_a_callback_of_somebody_else_sees_every_step(tmp_path: Path, monkeypatch
 
 
 @pytest.mark.parametrize("words", [*map(CONFIGURATIONS.get, ("bf16", "accumulation", "hmm")), ["trainer=profile"]])
-def test_a_step_that_is_more_than_that_is_lightnings(
-    words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_step_that_is_more_than_that_is_lightnings(words: list[str], tmp_path: Path) -> None:
     """Such as one with other numbers, one that learns in a way of its own, or one whose parts are timed."""
     run = run_of(tmp_path, *words, *LOOSE)
-    monkeypatch.setattr(experiment, "alone", lambda *_: pytest.fail("a stride was made"))
-    experiment.make(run)
+    experiment.make(run, lambda *_: pytest.fail("a stride was made"))
 
 
 @pytest.mark.parametrize("name", STRIDING)
 def test_strides_change_no_bit(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of weights, optimizer, schedules, counters, metrics, logged rows, samples."""
     made: list[int] = []
-    monkeypatch.setattr(experiment, "alone", lambda loop, ahead: made.append(ahead) or strides.alone(loop, ahead))
+
+    def stride(loop: StridingLoop, ahead: int) -> None:
+        made.append(ahead)
+        strides.alone(loop, ahead)
+
     strided, other = (run_of(tmp_path / loop, *CONFIGURATIONS[name], *LOOSE) for loop in ("strided", "other"))
-    experiment.make(strided)
+    experiment.make(strided, stride)
     assert made
     monkeypatch.setattr(StridingLoop, "_ahead", lambda _: 0)
     experiment.make(other)
