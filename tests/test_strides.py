@@ -93,6 +93,7 @@ def test_a_step_that_is_more_than_that_is_lightnings(words: list[str], tmp_path:
     """Such as one with other numbers, one that learns in a way of its own, or one whose parts are timed."""
     run = run_of(tmp_path, *words, *LOOSE)
     experiment.make(run, lambda *_: pytest.fail("a stride was made"))
+    assert run.finished
 
 
 @pytest.mark.parametrize("name", STRIDING)

@@ -131,7 +131,7 @@ class ExactResume(Overlooking):
         if asked and (safe or not begun or not enterable):
             self.stop.waits, self.stop.asked = False, signal.Signals(asked)
             self.stop.heed(f"stopped at step {trainer.global_step}")
-        self._seed(trainer, pl_module, "train", trainer.fit_loop.epoch_loop.total_batch_idx)
+        self.before_unwatched(trainer, pl_module)
 
     def steps_unwatched(self, trainer: Any, pl_module: Any) -> int:
         """All of them, but where something is to be put back, saved or stopped."""
