@@ -9,8 +9,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from seqlab.cells import bptt
-from seqlab.cells.bptt import native, scans
+from seqlab.cells import bptt, spans
+from seqlab.cells.bptt import native
+from seqlab.cells.bptt.scans import TorchScans
 from seqlab.errors import ConfigError
 from seqlab.native import Unavailable
 
@@ -75,12 +76,29 @@ def test_all_engines_compute_the_same(
         assert_near(run(function, x, parts, relu, engine), run(function, x, parts, relu, "reference"), share)
 
 
+@pytest.mark.parametrize("engine", BY_HAND)
+@pytest.mark.parametrize("function", [bptt.hidden_states, bptt.last_state])
+@pytest.mark.parametrize("tokens", [False, True])
+def test_steps_that_are_taken_some_at_a_time_are_those_of_one_pass(
+    function: Callable[..., Tensor], engine: str, tokens: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the last span is shorter than the others, and with more than one net."""
+    B, T, H, K = 6, 11, 20, 3
+    x, parts = inputs(T, B, K, tokens, torch.float32), weights(H, K, B, torch.float32)
+    *own, h_0 = parts
+    stacked = [*(torch.stack([part, part / 2]) for part in own), h_0]
+    whole = [run(function, x, of, False, engine) for of in (parts, stacked)]
+    monkeypatch.setattr(spans, "ROOM", 3 * B * H)
+    for of, expected in zip((parts, stacked), whole, strict=True):
+        assert_near(run(function, x, of, False, engine), expected, SINGLE)
+
+
 @by_c
 def test_the_native_tanh_is_that_of_torch() -> None:
     """To 4e-7 anywhere, at most 1, and odd enough near zero to keep the sign."""
     s = torch.cat([torch.linspace(-15, 15, 40_001), torch.tensor([0.0, 1e-30, -1e-30, 1e30, -1e30])])[:, None]
     h = torch.stack([torch.zeros_like(s), s])
-    native.native_scans().forwards(h, torch.zeros(1, 1), False)
+    native.native_scans()(torch.zeros(1, 1), False).forwards(h)
     torch.testing.assert_close(h[1], s.tanh(), rtol=4e-7, atol=4e-7)
     assert h[1].abs().max() == 1
     assert torch.equal(h[1].sign(), s.sign())
@@ -115,13 +133,13 @@ def test_what_is_left_out_of_the_way_back_is_nothing(engine: str) -> None:
     ended = run(bptt.last_state, x, parts, False, engine)
     whole = run(lambda *p: bptt.hidden_states(*p)[-1], x, parts, False, engine)
     assert_near(ended, whole, SINGLE)
-    h = torch.cat([parts[3][None], bptt.hidden_states(x, *parts, False, engine)])
-    ds = (native.native_scans() if engine == "native" else scans).backwards(torch.ones(B, H), h, parts[1], False)
-    assert 0 < len(ds) < T // 2
-    assert ds.flatten(1).any(1).all()
+    x.requires_grad_()
     reach = bptt.Reach()
-    bptt.last_state(x, parts[0], parts[1].requires_grad_(), *parts[2:], False, engine, reach).sum().backward()
-    assert reach.steps == len(ds)
+    bptt.last_state(x, *parts, False, engine, reach).sum().backward()
+    live = x.grad.flatten(1).any(1)
+    assert 0 < live.sum() < T // 2
+    assert reach.steps == live.sum()
+    assert live[-reach.steps :].all()
 
 
 @pytest.mark.parametrize("relu", [False, True])
@@ -186,6 +204,6 @@ def test_inputs_and_weights_may_lie_in_memory_as_they_like(engine: str) -> None:
 @by_c
 def test_a_library_that_computes_something_else_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is tried against PyTorch's operations before it is trusted."""
-    monkeypatch.setattr(scans, "_slopes", lambda h, relu: 1 + h**2)
+    monkeypatch.setattr(TorchScans, "_slopes", lambda self, h: 1 + h**2)
     with pytest.raises(Unavailable, match="its results are wrong on this machine"):
         native.native_scans.__wrapped__()

@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from seqlab.cells import spans
 from seqlab.cells.base import State, tensors
 from seqlab.cells.gated import by_hand, native
 from seqlab.cells.gates import gates
@@ -129,8 +130,7 @@ def test_steps_that_are_taken_some_at_a_time_are_those_of_one_pass(
     torch.manual_seed(0)
     cell, x = kind(3, 20), inputs(5, 11, 3, False)
     whole = results(cell, x, begun(cell, 5), last)
-    monkeypatch.setattr(by_hand, "ROOM", 3 * 4 * 5 * 20)
-    assert by_hand._spans(11, 5, 20) == [(0, 3), (3, 6), (6, 9), (9, 11)]
+    monkeypatch.setattr(spans, "ROOM", 3 * 4 * 5 * 20)
     assert distance(results(cell, x, begun(cell, 5), last), whole) < SINGLE
 
 
@@ -168,14 +168,16 @@ def test_the_last_state_alone_is_that_of_all(kind: type, torchs: type) -> None:
 @pairs
 def test_what_is_left_out_of_the_way_back_is_nothing(kind: type, torchs: type, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where a gradient has vanished to zero the way ends, and the sums are those of going on."""
-    monkeypatch.setattr(by_hand, "ROOM", 10 * 4 * 5 * 20)  # ten steps at a time
+    monkeypatch.setattr(spans, "LOOK", 10)
     torch.manual_seed(0)
     cell, x = kind(3, 20), inputs(5, 400, 3, False).requires_grad_()
     with torch.no_grad():
         for weight in cell.parameters():
             weight *= 0.3
-    spans, taken = native.NativeScans.backwards, []
-    monkeypatch.setattr(native.NativeScans, "backwards", lambda self, *a: (taken.append(len(a[0])), spans(self, *a)))
+    backwards, taken = native.NativeScans.backwards, []
+    monkeypatch.setattr(
+        native.NativeScans, "backwards", lambda self, *a: (taken.append(len(a[0])), backwards(self, *a))
+    )
     found = []
     for alone in (True, False):
         h = cell.last(x)[0] if alone else cell(x)[0][:, -1]

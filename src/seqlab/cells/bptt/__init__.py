@@ -23,8 +23,9 @@ from torch import Tensor
 
 from seqlab.cells import rows
 from seqlab.cells.base import Engine
-from seqlab.cells.bptt import native, reference, scans
+from seqlab.cells.bptt import native, reference
 from seqlab.cells.bptt.by_hand import BPTT, Reach
+from seqlab.cells.bptt.scans import TorchScans
 from seqlab.errors import ConfigError
 
 ENGINES = ("auto", "reference", "torch", "native")
@@ -97,4 +98,4 @@ def _run(
     if name == "reference":
         h = reference.hidden_states(x, W, U, b, h_0, relu)
         return h[-1] if reach else h
-    return BPTT.apply(x, W, U, b, h_0, relu, native.native_scans() if name == "native" else scans, reach)
+    return BPTT.apply(x, W, U, b, h_0, relu, native.native_scans() if name == "native" else TorchScans, reach)

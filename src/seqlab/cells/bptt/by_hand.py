@@ -7,7 +7,8 @@ through U. With ``dq`` for ∂E/∂q::
 
     ∂E/∂U = Σ_t ds_t h_{t−1}ᵀ    ∂E/∂W = Σ_t ds_t x_tᵀ    ∂E/∂b = Σ_t ds_t    ∂E/∂x_t = Wᵀ ds_t    ∂E/∂h_0 = Uᵀ ds_1
 
-Only the first line goes step by step. All else is a product over all steps at once.
+Only the first line goes step by step. All else is a product over many steps at once. These are as many as fit the
+caches, where the scan has left them, so that there are never the gradients ds_t of all steps.
 """
 
 from __future__ import annotations
@@ -18,34 +19,39 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
-from torch.nn import functional as F
 
-from seqlab.nets import by_net, in_order, of_nets
+from seqlab.cells.spans import spans
+from seqlab.nets import add_product, by_net, in_order, of_nets
 from seqlab.products import fast_products
 
 
 class Scans(Protocol):
-    """The two loops over time."""
+    """The two loops over some steps, made for one U."""
 
-    def forwards(self, h: Tensor, U: Tensor, relu: bool) -> None:
+    def forwards(self, h: Tensor) -> None:
         """Makes h_t in place.
 
         Args:
-            h: (T + 1, B, H): h_0, and then W x_t + b where h_t is to be.
-            U: recurrent weights (H, H).
-            relu: whether the squashing is max(0, s).
+            h: (L + 1, B, H): the state before the first step, and then W x_t + b where h_t is to be.
         """
         ...
 
-    def backwards(self, dh: Tensor, h: Tensor, U: Tensor, relu: bool) -> Tensor:
-        """The gradients ds_t of the last L steps (L, B, H), where it is zero in all that are before.
+    def backwards(self, dh: Tensor, ds: Tensor, h: Tensor) -> None:
+        """Makes ds_t in place.
 
         Args:
-            dh: ∂E/∂h_t as the layers above see it, (T, B, H); or of the last step alone (B, H).
-            h: h_0 … h_T (T + 1, B, H).
-            U: recurrent weights (H, H).
-            relu: whether the squashing was max(0, s).
+            dh: ∂E/∂h_t as the layers above see it (L, B, H), each step in one piece.
+            ds: where they are to be, and behind them that of the step after the last (L + 1, B, H).
+            h: as ``forwards`` left them (L + 1, B, H).
         """
+        ...
+
+
+class MakeScans(Protocol):
+    """Makes the loops."""
+
+    def __call__(self, U: Tensor, relu: bool) -> Scans:
+        """The loops for recurrent weights U (H, H), where the squashing is max(0, s) or else tanh."""
         ...
 
 
@@ -72,57 +78,71 @@ class BPTT(torch.autograd.Function):
         b: Tensor | None,
         h_0: Tensor,
         relu: bool,
-        scans: Scans,
+        make: MakeScans,
         reach: Reach | None,
     ) -> Tensor:
         """Hidden states (T, B, H), or where their reach is asked for, the last one alone (B, H)."""
         x, U = x.contiguous(), U.contiguous()
         h = W.new_empty(len(x) + 1, *h_0.shape)  # h[t] is h_t
         h[0] = h_0
-        Wx = h[1:]
+        scans = make(U, relu)
         with fast_products:
-            if x.dtype == torch.int64:
-                torch.index_select(_table(W), 0, _places(x, W), out=Wx.flatten(0, 1))
-            elif W.dim() == 2:
-                torch.mm(x.flatten(0, 1).to(W.dtype), W.T, out=Wx.flatten(0, 1))
-            else:
-                Wx.copy_(in_order(by_net(x, W).to(W.dtype) @ W.mT, Wx))
-            if b is not None:
-                of_nets(Wx, W).add_(b if W.dim() == 2 else b[:, None])
-            scans.forwards(h, U, relu)
+            for first, end in spans(len(x), h_0.numel()):
+                _project(x[first:end], W, b, out=h[first + 1 : end + 1])
+                scans.forwards(h[first : end + 1])
         ctx.save_for_backward(x, W, U, h)
-        ctx.relu, ctx.scans, ctx.reach = relu, scans, reach
+        ctx.relu, ctx.make, ctx.reach = relu, make, reach
         return h[-1] if reach else h[1:]
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, dh: Tensor) -> tuple[Tensor | None, ...]:
-        """∂E/∂(x, W, U, b, h_0) from ∂E/∂h_t as the layers above see it."""
+        """∂E/∂(x, W, U, b, h_0) from ∂E/∂h_t as the layers above see it, or ∂E/∂h_T."""
         x, W, U, h = ctx.saved_tensors
         wants_x, wants_W, _, wants_b, wants_h_0, *_ = ctx.needs_input_grad
-        T = len(x)
+        T, state, last_alone = len(x), h[0].numel(), ctx.reach is not None
+        parts = [*spans(T - 1, state, vanishes=True), (T - 1, T)] if last_alone else spans(T, state)
+        ds = h.new_empty(parts[0][1] + 1, *h[0].shape)
+        ds_next = nothing = torch.zeros_like(h[0])
+        dh = dh.contiguous()
+        dW, dU, db = W.new_zeros(W.mT.shape), torch.zeros_like(U), U.new_zeros(U.shape[:-1])
+        dx = (torch.zeros_like if last_alone else torch.empty_like)(x) if wants_x else None
+        scans = ctx.make(U, ctx.relu)
         with fast_products:
-            ds = ctx.scans.backwards(dh, h, U, ctx.relu)
-            if ctx.reach:
-                ctx.reach.steps = len(ds)
-            live = slice(T - len(ds), T)
-            flat = by_net(ds, U)
-            dU = flat.mT @ by_net(h[live], U)
-            if not wants_W:
-                dW = None
-            elif x.dtype == torch.int64:
-                dW = torch.zeros_like(_table(W)).index_add_(0, _places(x[live], W), ds.flatten(0, 1))
-                dW = dW.view(W.mT.shape).mT
-            else:
-                dW = (by_net(x[live], W).to(W.dtype).mT @ flat).mT
-            dx = dh_0 = None
-            if wants_x:
-                dx = in_order(flat @ W, ds)
-                dx = dx if len(ds) == T else F.pad(dx, (0, 0, 0, 0, T - len(ds), 0))
-            if wants_h_0:
-                dh_0 = in_order(of_nets(ds[0], U) @ U, ds[0]) if len(ds) == T else torch.zeros_like(h[0])
-        db = flat.sum(-2) if wants_b else None
-        return dx, dW, dU, db, dh_0, None, None, None
+            for first, end in reversed(parts):
+                steps, made = slice(first, end), ds[: end - first + 1]
+                made[-1] = ds_next
+                above = dh[steps] if not last_alone else (dh if end == T else nothing).expand(len(made) - 1, -1, -1)
+                scans.backwards(above, made, h[first : end + 1])
+                made, ds_next = made[:-1], made[0]
+                flat = by_net(made, U)
+                add_product(dU, flat.mT, by_net(h[steps], U), out=dU)
+                if wants_W and x.dtype == torch.int64:
+                    dW.view(-1, W.shape[-2]).index_add_(0, _places(x[steps], W), made.flatten(0, 1))
+                elif wants_W:
+                    add_product(dW, by_net(x[steps], W).to(W.dtype).mT, flat, out=dW)
+                if wants_b:
+                    db += flat.sum(-2)
+                if dx is not None:
+                    dx[steps] = in_order(flat @ W, made)
+                if last_alone and not ds_next.any():
+                    break  # it is zero in all earlier steps, too
+            dh_0 = in_order(of_nets(ds_next, U) @ U, ds_next) if wants_h_0 else None
+        if last_alone:
+            ctx.reach.steps = T - first - int((made == 0).flatten(1).all(1).cumprod(0).sum())
+        return dx, dW.mT if wants_W else None, dU, db if wants_b else None, dh_0, None, None, None
+
+
+def _project(x: Tensor, W: Tensor, b: Tensor | None, out: Tensor) -> None:
+    """W x_t + b of some steps."""
+    if x.dtype == torch.int64:
+        torch.index_select(_table(W), 0, _places(x, W), out=out.flatten(0, 1))
+    elif W.dim() == 2:
+        torch.mm(x.flatten(0, 1).to(W.dtype), W.T, out=out.flatten(0, 1))
+    else:
+        out.copy_(in_order(by_net(x, W).to(W.dtype) @ W.mT, out))
+    if b is not None:
+        of_nets(out, W).add_(b if W.dim() == 2 else b[:, None])
 
 
 def _table(W: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-/* The recurrence of a vanilla RNN over whole sequences, and its way back:
+/* The recurrence of a vanilla RNN over some steps, and its way back:
 
        h_t  = squash(a_t + U h_{t-1})               a_t = W x_t + b, which lies where h_t is to be
        ds_t = slope(h_t) * (dh_t + U' ds_{t+1})     slope: 1 - h^2 for tanh; for ReLU 1 where h > 0, else 0
@@ -7,8 +7,6 @@
    sequences, which lie one behind the other, through T steps. */
 
 #include "../tiles.h"
-
-enum { BLOCK = 16 };
 
 static void squash(float *h, size_t n, int relu) {
     if (relu)
@@ -24,12 +22,6 @@ static void times_slope(float *ds, const float *h, size_t n, int relu) {
         for (size_t i = 0; i < n; i++) ds[i] *= 1.f - h[i] * h[i];
 }
 
-static int is_zero(const float *x, size_t n) {
-    for (size_t i = 0; i < n; i++)
-        if (x[i] != 0.f) return 0;
-    return 1;
-}
-
 /* h[0] is the state before the first step; h[t] holds W x_t + b, and holds h_t afterwards. Panels of U transposed. */
 void forwards(float *h, const float *panels, size_t T, size_t rows, size_t H, size_t stride, int relu) {
     unsigned control = flush_denormals();
@@ -41,29 +33,16 @@ void forwards(float *h, const float *panels, size_t T, size_t rows, size_t H, si
     restore(control);
 }
 
-/* ds[t] is the gradient by s_{t+1}, from dh[t], that by h_{t+1} as the layers above see it. Panels of U as it is.
-
-   Where dh is of the last step alone, the scan ends where ds has become zero, as it then is in all earlier steps; these
-   are not written. Returns how many steps are not zero, or T. */
-size_t backwards(const float *dh, float *ds, const float *h, const float *panels, size_t T, size_t rows, size_t H,
-                 size_t stride, int relu, int last_alone) {
+/* ds[t] is the gradient by s_{t+1}, from dh[t], that by h_{t+1} as the layers above see it, and ds[T], which is there.
+   dh[t] lies `apart` floats behind dh[t - 1]; all others, as always, `stride`. Panels of U as it is. */
+void backwards(const float *dh, float *ds, const float *h, const float *panels, size_t T, size_t rows, size_t H,
+               size_t apart, size_t stride, int relu) {
     unsigned control = flush_denormals();
-    size_t n = rows * H, made = 0;
-    while (made < T) {
-        size_t t = T - ++made;
-        float *now = ds + t * stride;
-        const float *above = last_alone ? now : dh + t * stride;
-        if (last_alone) memset(now, 0, n * sizeof(float));
-        if (made == 1)
-            memcpy(now, last_alone ? dh : above, n * sizeof(float));
-        else
-            product(now + stride, H, panels, rows, H, H, above, now, above - stride, H);
-        times_slope(now, h + (t + 1) * stride, n, relu);
-        if (last_alone && made % BLOCK == 0 && is_zero(now, n)) {
-            while (made > 0 && is_zero(ds + (T - made) * stride, n)) made--;
-            break;
-        }
+    while (T-- > 0) {
+        float *now = ds + T * stride;
+        const float *above = dh + T * apart;
+        product(now + stride, H, panels, rows, H, H, above, now, above - apart, H);
+        times_slope(now, h + (T + 1) * stride, rows * H, relu);
     }
     restore(control);
-    return made;
 }

@@ -7,46 +7,27 @@ from torch import Tensor
 
 from seqlab.nets import add_product, of_nets
 
-BLOCK, ROOM = 32, 1 << 18
-"""How many steps have their slopes found at once, at most, and how many numbers these may be: what caches hold."""
 
+class TorchScans:
+    """``Scans`` for recurrent weights U (H, H), or of R nets (R, H, H)."""
 
-def forwards(h: Tensor, U: Tensor, relu: bool) -> None:
-    """As ``Scans`` has it."""
-    squash, U_T = (Tensor.relu_ if relu else Tensor.tanh_), U.mT
-    past, *states = of_nets(h, U).unbind()
-    for h_t in states:
-        squash(add_product(h_t, past, U_T, out=h_t))
-        past = h_t
+    def __init__(self, U: Tensor, relu: bool):
+        self.U, self.relu = U, relu
 
+    def forwards(self, h: Tensor) -> None:
+        """As ``Scans`` has it."""
+        squash, U_T = (Tensor.relu_ if self.relu else Tensor.tanh_), self.U.mT
+        past, *states = of_nets(h, self.U).unbind()
+        for h_t in states:
+            squash(add_product(h_t, past, U_T, out=h_t))
+            past = h_t
 
-def backwards(dh: Tensor, h: Tensor, U: Tensor, relu: bool) -> Tensor:
-    """As ``Scans`` has it."""
-    T, B, H = len(h) - 1, *h.shape[1:]
-    last_alone = dh.dim() == 2
-    ds = h.new_empty(T, B, H)
-    dh, h, steps = of_nets(dh, U), of_nets(h, U), of_nets(ds, U).unbind()
-    above = dh.unbind()
-    length = max(1, min(BLOCK, ROOM // (B * H)))
-    ds_next: Tensor | None = None
-    for end in range(T, 0, -length):
-        first = max(0, end - length)
-        slopes = _slopes(h[first + 1 : end + 1], relu).unbind()
-        for t in range(end - 1, first - 1, -1):
-            ds_t = steps[t]
-            if ds_next is None:
-                ds_t.copy_(dh if last_alone else above[t])
-            elif last_alone:
-                torch.matmul(ds_next, U, out=ds_t)
-            else:
-                add_product(above[t], ds_next, U, out=ds_t)
-            ds_next = ds_t.mul_(slopes[t - first])
-        if last_alone and not ds[first].any():
-            dead = int((ds[first:] == 0).flatten(1).all(1).sum())
-            return ds[first + dead :]
-    return ds
+    def backwards(self, dh: Tensor, ds: Tensor, h: Tensor) -> None:
+        """As ``Scans`` has it."""
+        above, slopes, steps = (of_nets(part, self.U).unbind() for part in (dh, self._slopes(h[1:]), ds))
+        for t in reversed(range(len(above))):
+            add_product(above[t], steps[t + 1], self.U, out=steps[t]).mul_(slopes[t])
 
-
-def _slopes(h: Tensor, relu: bool) -> Tensor:
-    """∂h_t/∂s_t."""
-    return (h > 0).to(h.dtype) if relu else torch.addcmul(h.new_ones(()), h, h, value=-1)
+    def _slopes(self, h: Tensor) -> Tensor:
+        """∂h_t/∂s_t."""
+        return (h > 0).to(h.dtype) if self.relu else torch.addcmul(h.new_ones(()), h, h, value=-1)

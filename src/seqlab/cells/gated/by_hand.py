@@ -13,10 +13,8 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
+from seqlab.cells.spans import spans
 from seqlab.products import fast_products
-
-ROOM = 1 << 18
-"""How many numbers the units of steps that are taken together may be."""
 
 
 class Scans(Protocol):
@@ -118,7 +116,7 @@ class GatedBPTT(torch.autograd.Function):
         scans, tokens = make(U), x.dtype == torch.int64
         W_T = W.T.contiguous() if tokens else W.T
         with fast_products:
-            for first, end in _spans(T, B, H):
+            for first, end in spans(T, 4 * B * H):
                 Wx, x_now = units[first:end].flatten(0, 1), x[first:end].flatten(0, 1)
                 if tokens:
                     torch.index_select(W_T, 0, x_now, out=Wx)
@@ -135,8 +133,8 @@ class GatedBPTT(torch.autograd.Function):
         """∂E/∂(x, W, U, b, h_0, c_0) from ∂E/∂h_t as the layers above see it, or ∂E/∂h_T; and ∂E/∂c_T."""
         x, W, U, h, kept, units = ctx.saved_tensors
         (T, B, M), H, K, tokens = units.shape, h.shape[2], W.shape[1], x.dtype == torch.int64
-        spans = _spans(T, B, H)
-        longest = spans[0][1]
+        parts = spans(T, 4 * B * H, ctx.last_alone)
+        longest = parts[0][1]
         dh = above if ctx.last_alone else torch.zeros_like(h[0])
         dh, *dc = (part.clone(memory_format=torch.contiguous_format) for part in (dh, *dc_T))
         above = h.new_zeros(longest, B, H) if ctx.last_alone else above.contiguous()
@@ -147,7 +145,7 @@ class GatedBPTT(torch.autograd.Function):
             dx = torch.zeros_like(x) if ctx.last_alone else torch.empty_like(x)
         scans = ctx.make(U)
         with fast_products:
-            for first, end in reversed(spans):
+            for first, end in reversed(parts):
                 steps, made = slice(first, end), dunits[: end - first]
                 now = above[: end - first] if ctx.last_alone else above[steps]
                 scans.backwards(now, made, units[steps], h[first : end + 1], kept[first : end + 1], dh, *dc or [dh])
@@ -164,9 +162,3 @@ class GatedBPTT(torch.autograd.Function):
                 if ctx.last_alone and not any(part.any() for part in (dh, *dc)):
                     break  # it is zero in all earlier steps, too
         return dx, dW.T, dU.T, db, None, None, dh, *dc
-
-
-def _spans(T: int, B: int, H: int) -> list[tuple[int, int]]:
-    """The first and the end of steps that are taken together; the first span is the longest."""
-    length = max(1, min(T, ROOM // (4 * B * H)))
-    return [(first, min(first + length, T)) for first in range(0, T, length)]
