@@ -30,6 +30,15 @@ def in_order(rows: Tensor, like: Tensor) -> Tensor:
     return rows.reshape(*axes, rows.shape[-1])
 
 
+def places(ids: Tensor, tables: Tensor) -> Tensor:
+    """Where the rows of ids (T, B) are: in a table (K, …), or where those of R nets lie one below the other."""
+    if tables.dim() == 2:
+        return ids
+    R, K, _ = tables.shape
+    own = K * torch.arange(R, device=ids.device)[:, None]
+    return (ids.unflatten(1, (R, -1)) + own).flatten(1)
+
+
 def add_product(to: Tensor, a: Tensor, b: Tensor, out: Tensor) -> Tensor:
     """``to + a @ b`` for matrices, or for stacks of them."""
     return (torch.addmm if a.dim() == 2 else torch.baddbmm)(to, a, b, out=out)

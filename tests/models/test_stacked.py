@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
+from operator import itemgetter
 
 import pytest
 import torch
 from torch import Tensor, nn
 
-from seqlab.cells import bptt
+from seqlab.cells.base import map_state, tensors
 from seqlab.cells.bptt import native
+from seqlab.cells.gru_native import NativeGRU
+from seqlab.cells.lstm_native import NativeLSTM
 from seqlab.cells.vanilla import VanillaRNN
 from seqlab.models.sequence import SequenceModel
 from seqlab.models.stacked import NotStackable, stack, stacked
@@ -17,14 +21,24 @@ from seqlab.spec import IGNORE, Classes, DataSpec, Metric, Reals, Tokens
 
 R, B, T, H = 5, 4, 9, 7
 HERE = "no C compiler" not in native.obstacle(torch.zeros(1))
-ENGINES = [
-    e if e != "native" else pytest.param(e, marks=pytest.mark.skipif(not HERE, reason="needs a C compiler"))
-    for e in bptt.ENGINES
-    if e != "auto"
+by_c = pytest.mark.skipif(not HERE, reason="needs a C compiler")
+CELLS = [
+    partial(VanillaRNN, engine="reference"),
+    partial(VanillaRNN, engine="torch"),
+    pytest.param(partial(VanillaRNN, engine="native"), marks=by_c),
+    pytest.param(NativeLSTM, marks=by_c),
+    pytest.param(NativeGRU, marks=by_c),
 ]
 
 
-def models(K: int, loss_at: str, tokens: bool, **cell: object) -> list[SequenceModel]:
+def models(
+    cell: Callable[..., nn.Module],
+    K: int,
+    loss_at: str,
+    tokens: bool,
+    embedding_size: int | None = None,
+    **options: int,
+) -> list[SequenceModel]:
     spec = DataSpec(
         inputs=Tokens(K) if tokens else Reals(3),
         targets=Classes(K) if loss_at == "last" else Tokens(K),
@@ -33,7 +47,7 @@ def models(K: int, loss_at: str, tokens: bool, **cell: object) -> list[SequenceM
         references={},
     )
     torch.manual_seed(0)
-    made = [SequenceModel(spec, partial(VanillaRNN, hidden_size=H, bias=True, **cell)) for _ in range(R)]
+    made = [SequenceModel(spec, partial(cell, hidden_size=H, bias=True, **options), embedding_size) for _ in range(R)]
     for model in made:
         nn.init.normal_(model.readout.c)
     return made
@@ -47,29 +61,41 @@ def batch(K: int, loss_at: str, tokens: bool) -> tuple[Tensor, Tensor]:
     return x, y
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize("num_layers", [1, 2])
-@pytest.mark.parametrize("K", [6, 40])
+@pytest.mark.parametrize("K", [6, 400])
 @pytest.mark.parametrize(
-    ("loss_at", "tokens"), [("every", True), ("masked", True), ("last", True), ("last", False), ("every", False)]
+    ("loss_at", "tokens", "embedding_size"),
+    [
+        ("every", True, None),
+        ("every", True, 3),
+        ("masked", True, None),
+        ("last", True, None),
+        ("last", False, None),
+        ("every", False, None),
+    ],
 )
-def test_each_model_reads_its_own_sequences(loss_at: str, tokens: bool, K: int, num_layers: int, engine: str) -> None:
+def test_each_model_reads_its_own_sequences(
+    loss_at: str, tokens: bool, embedding_size: int | None, K: int, num_layers: int, cell: Callable[..., nn.Module]
+) -> None:
     """Outputs, states and gradients are those of the models apart, and the loss is the mean of theirs."""
-    apart = models(K, loss_at, tokens, num_layers=num_layers, engine=engine)
+    apart = models(cell, K, loss_at, tokens, embedding_size, num_layers=num_layers)
     together = stacked(apart)
     x, y = batch(K, loss_at, tokens)
-    state = torch.randn(num_layers, R * B, H)
+    state = map_state(torch.randn_like, together(x)[1])
     loss, after = together.cross_entropy(x, y, state)
     (loss * R).backward()
     outputs, _ = together(x, state)
     losses = []
     for i, model in enumerate(apart):
         own = slice(i * B, (i + 1) * B)
-        own_loss, own_after = model.cross_entropy(x[own], y[own], state[:, own])
+        begun = map_state(itemgetter((slice(None), own)), state)
+        own_loss, own_after = model.cross_entropy(x[own], y[own], begun)
         own_loss.backward()
         losses.append(own_loss.detach())
-        torch.testing.assert_close(after[:, own], own_after)
-        torch.testing.assert_close(outputs[own], model(x[own], state[:, own])[0])
+        for one, many in zip(tensors(own_after), tensors(after), strict=True):
+            torch.testing.assert_close(many[:, own], one)
+        torch.testing.assert_close(outputs[own], model(x[own], begun)[0])
         for one, many in zip(model.parameters(), together.parameters(), strict=True):
             assert one.grad is not None
             assert many.grad is not None
@@ -77,8 +103,9 @@ def test_each_model_reads_its_own_sequences(loss_at: str, tokens: bool, K: int, 
     torch.testing.assert_close(loss, torch.stack(losses).mean())
 
 
-@pytest.mark.skipif(not HERE, reason="needs a C compiler")
-def test_threads_share_the_models() -> None:
+@by_c
+@pytest.mark.parametrize("cell", [partial(VanillaRNN, engine="native"), NativeLSTM, NativeGRU])
+def test_threads_share_the_models(cell: Callable[..., nn.Module]) -> None:
     """To the same bits, with fewer models than threads and with more."""
     x, _ = batch(6, "every", True)
     found = []
@@ -86,7 +113,7 @@ def test_threads_share_the_models() -> None:
     try:
         for threads in (1, 3, 8):
             torch.set_num_threads(threads)
-            found.append(stacked(models(6, "every", True, engine="native"))(x)[0])
+            found.append(stacked(models(cell, 6, "every", True))(x)[0])
     finally:
         torch.set_num_threads(before)
     assert torch.equal(found[0], found[1])
@@ -104,3 +131,9 @@ def test_what_takes_no_stack_is_named() -> None:
     """With the module's own name, before anything is computed."""
     with pytest.raises(NotStackable, match=r"LSTM \(1\) computes one net at a time"):
         stacked([nn.Sequential(nn.Tanh(), nn.LSTM(2, 3)) for _ in range(2)])
+
+
+def test_without_a_compiler_gated_cells_are_not_stacked(no_compiler: None) -> None:
+    """PyTorch's own, which then compute, take one net at a time."""
+    with pytest.raises(NotStackable, match="NativeGRU"):
+        stacked(models(NativeGRU, 6, "every", True))

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from torch import nn
 
-from seqlab.cells.gated.stack import Stack
+from seqlab.cells.gated.layers import Layers
 
 
-class NativeGRU(Stack, nn.GRU):  # type: ignore[misc]
+class NativeGRU(Layers, nn.GRU):  # type: ignore[misc]
     """``nn.GRU``, batch first: its parameters, its state and its numbers, in less time.
 
     Args:

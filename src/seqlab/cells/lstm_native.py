@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from torch import nn
 
-from seqlab.cells.gated.stack import Stack
+from seqlab.cells.gated.layers import Layers
 from seqlab.cells.lstm import start
 
 
-class NativeLSTM(Stack, nn.LSTM):  # type: ignore[misc]
+class NativeLSTM(Layers, nn.LSTM):  # type: ignore[misc]
     """``nn.LSTM``, batch first: its parameters, its state and its numbers, in less time.
 
     Args:

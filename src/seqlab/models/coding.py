@@ -9,6 +9,7 @@ from torch.nn import functional as F
 
 from seqlab.cells.base import MakeCell, takes_tokens
 from seqlab.errors import ConfigError
+from seqlab.nets import places
 from seqlab.spec import Kind, Tokens
 
 
@@ -25,6 +26,16 @@ class OneHot(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Unit vectors in the model's precision."""
         return F.one_hot(x, self.size).to(self.like.dtype)
+
+
+class Embedding(nn.Embedding):
+    """A learned vector for each token."""
+
+    stacks = True  # as seqlab.nets has it
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Vectors (B, T, D) for token ids (B, T)."""
+        return F.embedding(places(x.T, self.weight), self.weight.flatten(0, -2)).transpose(0, 1)
 
 
 class Coded(nn.Module):
@@ -52,7 +63,7 @@ class Coded(nn.Module):
         self.cell: Any = make_cell(self.input_size)
         self.code: nn.Module = nn.Identity()
         if embedding_size:
-            self.code = nn.Embedding(inputs.size, embedding_size)
+            self.code = Embedding(inputs.size, embedding_size)
         elif isinstance(inputs, Tokens) and not takes_tokens(self.cell):
             self.code = OneHot(inputs.size)
 

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from seqlab.cells.inputs import add_gradient, project
 from seqlab.cells.spans import spans
 from seqlab.nets import add_product, by_net, in_order, of_nets
 from seqlab.products import fast_products
@@ -88,7 +89,10 @@ class BPTT(torch.autograd.Function):
         scans = make(U, relu)
         with fast_products:
             for first, end in spans(len(x), h_0.numel()):
-                _project(x[first:end], W, b, out=h[first + 1 : end + 1])
+                s = h[first + 1 : end + 1]
+                project(x[first:end], W, out=s)
+                if b is not None:
+                    of_nets(s, W).add_(b if W.dim() == 2 else b[:, None])
                 scans.forwards(h[first : end + 1])
         ctx.save_for_backward(x, W, U, h)
         ctx.relu, ctx.make, ctx.reach = relu, make, reach
@@ -117,10 +121,8 @@ class BPTT(torch.autograd.Function):
                 made, ds_next = made[:-1], made[0]
                 flat = by_net(made, U)
                 add_product(dU, flat.mT, by_net(h[steps], U), out=dU)
-                if wants_W and x.dtype == torch.int64:
-                    dW.view(-1, W.shape[-2]).index_add_(0, _places(x[steps], W), made.flatten(0, 1))
-                elif wants_W:
-                    add_product(dW, by_net(x[steps], W).to(W.dtype).mT, flat, out=dW)
+                if wants_W:
+                    add_gradient(dW, x[steps], flat)
                 if wants_b:
                     db += flat.sum(-2)
                 if dx is not None:
@@ -131,28 +133,3 @@ class BPTT(torch.autograd.Function):
         if last_alone:
             ctx.reach.steps = T - first - int((made == 0).flatten(1).all(1).cumprod(0).sum())
         return dx, dW.mT if wants_W else None, dU, db if wants_b else None, dh_0, None, None, None
-
-
-def _project(x: Tensor, W: Tensor, b: Tensor | None, out: Tensor) -> None:
-    """W x_t + b of some steps."""
-    if x.dtype == torch.int64:
-        torch.index_select(_table(W), 0, _places(x, W), out=out.flatten(0, 1))
-    elif W.dim() == 2:
-        torch.mm(x.flatten(0, 1).to(W.dtype), W.T, out=out.flatten(0, 1))
-    else:
-        out.copy_(in_order(by_net(x, W).to(W.dtype) @ W.mT, out))
-    if b is not None:
-        of_nets(out, W).add_(b if W.dim() == 2 else b[:, None])
-
-
-def _table(W: Tensor) -> Tensor:
-    """The columns of W as rows, those of one net below those of another (R K, H)."""
-    return W.mT.flatten(0, -2)
-
-
-def _places(x: Tensor, W: Tensor) -> Tensor:
-    """Where in the table the tokens (T, B) are, one after the other."""
-    if W.dim() == 2:
-        return x.flatten()
-    R, _, K = W.shape
-    return (x.unflatten(1, (R, -1)) + K * torch.arange(R, device=x.device)[:, None]).flatten()

@@ -13,7 +13,9 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
+from seqlab.cells.inputs import add_gradient, project
 from seqlab.cells.spans import spans
+from seqlab.nets import add_product, by_net, in_order
 from seqlab.products import fast_products
 
 
@@ -57,7 +59,7 @@ class MakeScans(Protocol):
 
 
 def weights(cell: nn.RNNBase, layer: int, used: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
-    """W (M, K), U (M, H) and b (4 H,) of a layer of PyTorch's LSTM or GRU.
+    """W (M, K), U (M, H) and b (4 H,) of a layer of PyTorch's LSTM or GRU; of R nets with R in front.
 
     A GRU's n stands before its r and z where it is read from below, and behind them where it is read from before: so
     each is one piece of (n, r, z, q).
@@ -69,14 +71,14 @@ def weights(cell: nn.RNNBase, layer: int, used: Tensor | None = None) -> tuple[T
     """
     W, U = (getattr(cell, f"weight_{kind}_l{layer}") for kind in ("ih", "hh"))
     if used is not None:
-        W = W.index_select(1, used)
+        W = W.index_select(-1, used)
     H, gru = cell.hidden_size, cell.mode == "GRU"
     if gru:
-        W = W.roll(H, 0)
+        W = W.roll(H, -2)
     if not cell.bias:
-        return W, U, W.new_zeros(4 * H)
+        return W, U, W.new_zeros(*W.shape[:-2], 4 * H)
     b, b_before = (getattr(cell, f"bias_{kind}_l{layer}") for kind in ("ih", "hh"))
-    return W, U, F.pad(b.roll(H), (0, H)) + F.pad(b_before, (H, 0)) if gru else b + b_before
+    return W, U, F.pad(b.roll(H, -1), (0, H)) + F.pad(b_before, (H, 0)) if gru else b + b_before
 
 
 class GatedBPTT(torch.autograd.Function):
@@ -109,19 +111,16 @@ class GatedBPTT(torch.autograd.Function):
         """
         x, U, b = x.contiguous(), U.contiguous(), b.contiguous()
         T, (B, H) = len(x), h_0.shape
-        h, kept, units = W.new_empty(T + 1, B, H), W.new_empty(T + 1, B, H), W.new_empty(T, B, len(W))
+        h, kept, units = W.new_empty(T + 1, B, H), W.new_empty(T + 1, B, H), W.new_empty(T, B, W.shape[-2])
         h[0] = h_0
         for c in c_0:
             kept[0] = c
-        scans, tokens = make(U), x.dtype == torch.int64
-        W_T = W.T.contiguous() if tokens else W.T
+        scans = make(U)
+        if x.dtype == torch.int64:
+            W = W.mT.contiguous().mT
         with fast_products:
             for first, end in spans(T, 4 * B * H):
-                Wx, x_now = units[first:end].flatten(0, 1), x[first:end].flatten(0, 1)
-                if tokens:
-                    torch.index_select(W_T, 0, x_now, out=Wx)
-                else:
-                    torch.mm(x_now, W_T, out=Wx)
+                project(x[first:end], W, out=units[first:end])
                 scans.forwards(units[first:end], b, h[first : end + 1], kept[first : end + 1])
         ctx.save_for_backward(x, W, U, h, kept, units)
         ctx.make, ctx.last_alone = make, last_alone
@@ -132,14 +131,14 @@ class GatedBPTT(torch.autograd.Function):
     def backward(ctx: Any, above: Tensor, *dc_T: Tensor) -> tuple[Tensor | None, ...]:
         """∂E/∂(x, W, U, b, h_0, c_0) from ∂E/∂h_t as the layers above see it, or ∂E/∂h_T; and ∂E/∂c_T."""
         x, W, U, h, kept, units = ctx.saved_tensors
-        (T, B, M), H, K, tokens = units.shape, h.shape[2], W.shape[1], x.dtype == torch.int64
+        (T, B, M), H = units.shape, h.shape[2]
         parts = spans(T, 4 * B * H, ctx.last_alone)
         longest = parts[0][1]
         dh = above if ctx.last_alone else torch.zeros_like(h[0])
         dh, *dc = (part.clone(memory_format=torch.contiguous_format) for part in (dh, *dc_T))
         above = h.new_zeros(longest, B, H) if ctx.last_alone else above.contiguous()
         dunits, ones = h.new_empty(longest, B, 4 * H), h.new_ones(longest * B)
-        dW, dU, db = W.new_zeros(K, M), U.new_zeros(H, M), U.new_zeros(4 * H)
+        dW, dU, db = W.new_zeros(W.mT.shape), U.new_zeros(U.mT.shape), U.new_zeros(*U.shape[:-2], 4 * H)
         dx = None
         if ctx.needs_input_grad[0]:
             dx = torch.zeros_like(x) if ctx.last_alone else torch.empty_like(x)
@@ -149,16 +148,13 @@ class GatedBPTT(torch.autograd.Function):
                 steps, made = slice(first, end), dunits[: end - first]
                 now = above[: end - first] if ctx.last_alone else above[steps]
                 scans.backwards(now, made, units[steps], h[first : end + 1], kept[first : end + 1], dh, *dc or [dh])
-                flat = made.flatten(0, 1)  # (L·B, 4 H)
-                by_below, by_before = flat[:, :M], flat[:, 4 * H - M :]
-                dU.addmm_(h[steps].flatten(0, 1).T, by_before)
-                if tokens:
-                    dW.index_add_(0, x[steps].flatten(), by_below)
-                else:
-                    dW.addmm_(x[steps].flatten(0, 1).T, by_below)
-                db.addmv_(flat.T, ones[: len(flat)])
+                flat = by_net(made, U)  # (…, 4 H)
+                by_below, by_before = flat[..., :M], flat[..., 4 * H - M :]
+                add_product(dU, by_net(h[steps], U).mT, by_before, out=dU)
+                add_gradient(dW, x[steps], by_below)
+                db += ones[: flat.shape[-2]] @ flat
                 if dx is not None:
-                    torch.mm(by_below, W, out=dx[steps].flatten(0, 1))
+                    dx[steps] = in_order(by_below @ W, made)
                 if ctx.last_alone and not any(part.any() for part in (dh, *dc)):
                     break  # it is zero in all earlier steps, too
-        return dx, dW.T, dU.T, db, None, None, dh, *dc
+        return dx, dW.mT, dU.mT, db, None, None, dh, *dc

@@ -47,7 +47,7 @@ class Library:
         self.backwards.argtypes, self.backwards.restype = [pointer] * 8 + [number] * 4, None
 
     def __call__(self, U: Tensor) -> NativeScans:
-        """The scans for U (M, H)."""
+        """The scans for U (M, H), or of R nets (R, M, H)."""
         return NativeScans(self, U)
 
     def agrees(self) -> bool:
@@ -76,9 +76,9 @@ class NativeScans:
     @cached_property
     def panels_forwards(self) -> Tensor:
         """Of U transposed; of a GRU those of q apart, since they are added elsewhere."""
-        H = self.U.shape[1]
-        parts = self.U.split(2 * H) if self.library.mode == "GRU" else [self.U]
-        return torch.cat([self.library.panels(part.T) for part in parts], 1)
+        H = self.U.shape[-1]
+        parts = self.U.split(2 * H, -2) if self.library.mode == "GRU" else [self.U]
+        return torch.cat([self.library.panels(part.mT) for part in parts], 1)
 
     @cached_property
     def panels_backwards(self) -> Tensor:
@@ -89,11 +89,11 @@ class NativeScans:
         """As ``Scans`` has it."""
         (L, B, _), H, panels = units.shape, h.shape[2], self.panels_forwards
 
-        def run(_: int, first: int, count: int) -> None:
-            places = at(units, first), at(b), at(h[1], first), at(kept[1], first), at(panels)
+        def run(net: int, first: int, count: int) -> None:
+            places = at(units, first), at(b, net), at(h[1], first), at(kept[1], first), at(panels, net)
             self.library.forwards(*places, L, count, H, B)
 
-        shared(B, 1, run)
+        shared(B, len(panels), run)
 
     def backwards(
         self, above: Tensor, dunits: Tensor, units: Tensor, h: Tensor, kept: Tensor, dh: Tensor, dc: Tensor
@@ -101,8 +101,8 @@ class NativeScans:
         """As ``Scans`` has it."""
         (L, B, H), panels = above.shape, self.panels_backwards
 
-        def run(_: int, first: int, count: int) -> None:
+        def run(net: int, first: int, count: int) -> None:
             places = [at(part, first) for part in (above, dunits, units, h[1], kept[1], dh, dc)]
-            self.library.backwards(*places, at(panels), L, count, H, B)
+            self.library.backwards(*places, at(panels, net), L, count, H, B)
 
-        shared(B, 1, run)
+        shared(B, len(panels), run)

@@ -14,7 +14,7 @@ from seqlab.cells.gated import native
 from seqlab.cells.gated.by_hand import GatedBPTT, weights
 
 
-class Stack(nn.RNNBase):
+class Layers(nn.RNNBase):
     """Layers in C: stands before ``nn.LSTM`` or ``nn.GRU`` among the bases of a class, and takes over from it.
 
     Where C cannot compute, in another precision, on another device, or without a compiler, PyTorch does.
@@ -45,6 +45,11 @@ class Stack(nn.RNNBase):
             h, state = self(x, state)
             return h[:, -1], state
         return self._run(x, state, last_alone=True)
+
+    @property
+    def stacks(self) -> bool:
+        """Whether weights may be of several nets, as seqlab.nets has it: PyTorch computes one at a time."""
+        return self.engine_for(self.weight_hh_l0).name == "native"
 
     def engine_for(self, like: Tensor) -> Engine:
         """What computes it where numbers are of the type and on the device of ``like``."""
