@@ -5,13 +5,11 @@ from __future__ import annotations
 import logging
 import os
 import sys
-import threading
 import traceback
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING
 
 from seqlab.errors import SeqlabError
 from seqlab.imports import importing
@@ -20,6 +18,7 @@ from seqlab.stopping import listening
 
 if TYPE_CHECKING:
     from seqlab.packs import Pack
+    from seqlab.packs.logs import LogOfThread
 
 
 def make(folder: Path) -> int:
@@ -42,7 +41,8 @@ def make_together(folders: Sequence[Path]) -> int:
     """Make the runs in some folders as one pack, each with its own log; the exit code of their process."""
     with importing():
         from seqlab.packs import Pack
-    logs = _LogOfThread()
+        from seqlab.packs.logs import LogOfThread
+    logs = LogOfThread()
     logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[logs], force=True)
     logging.getLogger("seqlab").setLevel(logging.INFO)
     pack = Pack()
@@ -52,35 +52,15 @@ def make_together(folders: Sequence[Path]) -> int:
     return 0 if stop.asked is None else stop.error("stopped").exit_code
 
 
-def _make_one(folder: Path, pack: Pack, logs: _LogOfThread) -> None:
+def _make_one(folder: Path, pack: Pack, logs: LogOfThread) -> None:
     from seqlab import experiment
     from seqlab.runs import Run
 
     with logs.into(folder / NAMES["log"]):
         try:
             experiment.make(Run.load(folder), pack.stride)
-        except SeqlabError as error:
-            logging.getLogger("seqlab").error("seqlab: %s", error)
-
-
-class _LogOfThread(logging.Handler):
-    """What each thread has to say goes to the end of a file of its own."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.files: dict[int, TextIO] = {}
-
-    @contextmanager
-    def into(self, path: Path) -> Iterator[None]:
-        """What this thread says in the block goes into a file."""
-        with path.open("a", encoding="utf-8", buffering=1) as file:
-            self.files[threading.get_ident()] = file
-            yield
-        del self.files[threading.get_ident()]
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Writes it; to standard output where the thread has no file."""
-        print(self.format(record), file=self.files.get(threading.get_ident(), sys.stdout))
+        except Exception as error:
+            logging.getLogger("seqlab").error(_line(error))
 
 
 def listen_to_logs() -> None:
@@ -97,13 +77,17 @@ def write_to(path: Path) -> None:
 
 
 def say(error: Exception) -> int:
-    """Tell the person in one line what went wrong; the exit code. What we did not foresee is a fault of ours."""
+    """Tell the person in one line what went wrong; the exit code."""
     sys.stdout.flush()
-    if isinstance(error, SeqlabError):
-        print(f"seqlab: {error}", file=sys.stderr)
-        return error.exit_code
-    if os.environ.get("SEQLAB_TRACEBACK"):
+    if os.environ.get("SEQLAB_TRACEBACK") and not isinstance(error, SeqlabError):
         traceback.print_exception(error)
+    print(_line(error), file=sys.stderr)
+    return error.exit_code if isinstance(error, SeqlabError) else 1
+
+
+def _line(error: Exception) -> str:
+    """What went wrong; what we did not foresee is a fault of ours."""
+    if isinstance(error, SeqlabError):
+        return f"seqlab: {error}"
     line = str(error).strip().partition("\n")[0]
-    print(f"seqlab: {type(error).__name__}: {line} (SEQLAB_TRACEBACK=1 shows where)", file=sys.stderr)
-    return 1
+    return f"seqlab: {type(error).__name__}: {line} (SEQLAB_TRACEBACK=1 shows where)"

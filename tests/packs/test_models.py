@@ -16,7 +16,7 @@ from seqlab.cells.gru_native import NativeGRU
 from seqlab.cells.lstm_native import NativeLSTM
 from seqlab.cells.vanilla import VanillaRNN
 from seqlab.models.sequence import SequenceModel
-from seqlab.models.stacked import NotStackable, stack, stacked
+from seqlab.packs.models import NotStackable, stack, stacked
 from seqlab.spec import IGNORE, Classes, DataSpec, Metric, Reals, Tokens
 
 R, B, T, H = 5, 4, 9, 7

@@ -18,9 +18,9 @@ from torch import Tensor
 from seqlab import strides
 from seqlab.cells.base import State, batch_axes, like, map_state, tensors
 from seqlab.data.base import Batch
-from seqlab.models.stacked import NotStackable, stacked
+from seqlab.packs.models import NotStackable, stacked
+from seqlab.packs.optimizer import ELEMENTWISE, StackedOptimizer, parameters, settings
 from seqlab.spec import IGNORE, DataSpec, Tokens
-from seqlab.stacked_optimizer import ELEMENTWISE, StackedOptimizer, parameters, settings
 from seqlab.strides import StridingLoop
 
 TOLERANCE = 1e-4

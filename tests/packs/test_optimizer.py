@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.optim import SGD, Adam, AdamW, Optimizer
 
-from seqlab.models.stacked import stack
-from seqlab.stacked_optimizer import ELEMENTWISE, StackedOptimizer, parameters, settings
+from seqlab.packs.models import stack
+from seqlab.packs.optimizer import ELEMENTWISE, StackedOptimizer, parameters, settings
 
 R = 3
 MAKERS: list[Callable[..., Optimizer]] = [

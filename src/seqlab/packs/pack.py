@@ -1,7 +1,6 @@
-"""Runs that stride together, each in a thread of its own, of which one works at a time.
+"""Runs in threads, of which one works at a time.
 
-Each is made as it would be alone: with its own trainer, callbacks, loggers and folder. Only at a stride it waits until
-all others have come to one, or have ended; then those of a kind make it together.
+At a stride each waits until all others have come to one, or have ended; then those of a kind make it together.
 """
 
 from __future__ import annotations
@@ -13,8 +12,8 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 
 from seqlab import strides
-from seqlab.models.stacked import NotStackable
-from seqlab.stacks import Stack, kind, together
+from seqlab.packs.models import NotStackable
+from seqlab.packs.stack import Stack, kind, together
 from seqlab.strides import StridingLoop
 
 log = logging.getLogger(__name__)

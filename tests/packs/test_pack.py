@@ -14,14 +14,14 @@ import pytest
 import torch
 
 from exact import CONFIGURATIONS, DRAWN, differences, result_of, run_of
-from seqlab import experiment, packs
+from seqlab import experiment
 from seqlab.callbacks.checkpoints import ExactResume
 from seqlab.checkpoints import LAST, read
 from seqlab.errors import Interrupted, SeqlabError
 from seqlab.ledger import NAMES
 from seqlab.packs import Pack
+from seqlab.packs.stack import Stack, together
 from seqlab.runs import Run
-from seqlab.stacks import Stack
 
 LOOSE = ("trainer.log_every_n_steps=50", "callbacks.resume.every=1000")
 STACKING = ("drawn", "shuffled", "carried", "cosine by step", "validation inside an epoch", "steps, not epochs")
@@ -55,13 +55,12 @@ def rows(run: Run) -> list[dict[str, float]]:
 def strides(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How many runs have made each stride together."""
     seen: list[int] = []
-    usual = packs.together
 
     def counting(stack: Stack, ahead: int, trusted: bool) -> bool:
         seen.append(len(stack.loops))
-        return usual(stack, ahead, trusted)
+        return together(stack, ahead, trusted)
 
-    monkeypatch.setattr(packs, "together", counting)
+    monkeypatch.setattr("seqlab.packs.pack.together", counting)
     return seen
 
 

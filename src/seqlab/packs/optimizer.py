@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import SGD, Adagrad, Adam, Adamax, AdamW, NAdam, Optimizer, RAdam, RMSprop
 
-from seqlab.models.stacked import stack
+from seqlab.packs.models import stack
 
 ELEMENTWISE = (SGD, Adam, AdamW, NAdam, RAdam, Adamax, Adagrad, RMSprop)
 """Those that change a weight by what they know of that weight alone."""
