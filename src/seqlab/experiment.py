@@ -189,7 +189,7 @@ def _train(run: Run, built: Built, stop: Stop, stride: Stride) -> Mapping[str, A
             use_distributed_sampler=False,  # the data share out their batches themselves
             profiler=config["trainer"]["profiler"] or hooks.NoProfiler(),
         )
-        trainer.fit_loop.epoch_loop = StridingLoop(trainer, stride)
+        trainer.fit_loop.epoch_loop = loop = StridingLoop(trainer, stride)
         best = _fit(trainer, task, data, last)
         files.settle()
         validated = _validated(best) if best else _plain(trainer.callback_metrics)
@@ -210,6 +210,7 @@ def _train(run: Run, built: Built, stop: Stop, stride: Stride) -> Mapping[str, A
             "sequences": task.success.sequences,
             "steps": trainer.global_step,
             "epochs": trainer.current_epoch,
+            **({"packed": loop.packed} if loop.packed > 1 else {}),
             "seconds": round(task.seconds, 3),
             "tokens_per_second": round(task.positions_seen / task.seconds, 1),
             "peak_memory": facts.peak_memory(run),

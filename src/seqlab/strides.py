@@ -59,6 +59,7 @@ class StridingLoop(_TrainingEpochLoop):
 
     Attributes:
         error: what went wrong in a stride that another thread has made.
+        packed: with how many runs a step was made, at most.
     """
 
     trainer: Any
@@ -67,6 +68,7 @@ class StridingLoop(_TrainingEpochLoop):
         super().__init__(trainer, trainer.min_steps, trainer.max_steps)
         self.stride = stride
         self.error: Exception | None = None
+        self.packed = 1
 
     def advance(self, data_fetcher: Any) -> None:
         """A stride up to where something happens, and the step at which it does."""

@@ -18,7 +18,7 @@ SWEEP = ("train", "-m", "hydra/launcher=packed", "hydra.launcher.workers=1", "ce
 
 
 def test_every_job_of_a_pack_is_a_run_of_its_own(seqlab: Command, tmp_path: Path) -> None:
-    """Its folder, rows, log, checkpoints and tracker run; and the same command finds it finished."""
+    """Its folder, rows, log, checkpoints and tracker run; it tells of the pack, and the same command finds it finished."""
     words = (
         *SWEEP,
         *TINY,
@@ -37,7 +37,9 @@ def test_every_job_of_a_pack_is_a_run_of_its_own(seqlab: Command, tmp_path: Path
         assert "one after the other" not in log
         assert {"best.ckpt", "last.ckpt"} <= {path.name for path in (folder / "checkpoints").iterdir()}
         assert (folder / "metrics.csv").read_text().count("\n") > 2
-        assert json.loads((folder / "summary.json").read_text())["wandb"]["id"] == folder.name
+        summary = json.loads((folder / "summary.json").read_text())
+        assert summary["wandb"]["id"] == folder.name
+        assert summary["packed"] == 4
     assert "4 runs: 4 finished already, 0 to make" in seqlab(*words).out
 
 

@@ -157,6 +157,7 @@ class Stack:
         for share, optimizer in zip(self.shares, self.optimizers, strict=True):
             optimizer.step([gradient[share] for gradient in self.found])
         for loop in self.loops:
+            loop.packed = max(loop.packed, len(self.loops))
             loop.learnt()
 
     @torch.no_grad()
