@@ -1,7 +1,8 @@
 """How many whole jobs a sweep makes in a minute; run it as ``.venv/bin/python scripts/bench_sweep.py``.
 
 Small runs of several seeds, from the command to the last summary: by PyTorch's ``nn.RNN`` one after the other in one
-process, and by the vanilla cell in the same way, with as many processes as there are cores, and packed into these.
+process, and by the vanilla cell in the same way, with as many processes as there are cores, and packed into these; and
+by LSTMs.
 
     bench_sweep.py --jobs 16 --json sweep.json cell.hidden_size=32 data.length=50
 """
@@ -23,6 +24,9 @@ WAYS = {
     "rnn, a process for each": ["cell=rnn", "hydra/launcher=local"],
     "vanilla, a process for each": ["cell=vanilla", "hydra/launcher=local"],
     "vanilla, packed": ["cell=vanilla", "hydra/launcher=packed"],
+    "lstm, a process for each": ["cell=lstm", "hydra/launcher=local"],
+    "lstm_native, a process for each": ["cell=lstm_native", "hydra/launcher=local"],
+    "lstm_native, packed": ["cell=lstm_native", "hydra/launcher=packed"],
 }
 JOB = ["data=adding", "logger=none", "trainer=cpu", "trainer.max_epochs=5"]
 
