@@ -12,7 +12,7 @@ from hydra import initialize_config_dir
 
 from conftest import TINY, Command
 from seqlab import plugins
-from seqlab.config import Origin, _loaded, freeze, without_hydra
+from seqlab.config import Origin, _loaded, composed, freeze, without_hydra
 
 WRONG = [
     (
@@ -198,12 +198,12 @@ def _targets(node: object, key: str = ""):
 
 def test_data_chooses_its_task_and_task_its_model_but_an_override_wins(seqlab: Command) -> None:
     """data=translation alone is a complete choice."""
-    composed = yaml.safe_load(seqlab("train", "data=translation", "--cfg", "job").out)
-    assert composed["task"]["_target_"].endswith("Translate")
-    assert composed["model"]["_target_"].endswith("EncoderDecoder")
-    composed = yaml.safe_load(seqlab("train", "data=stocks", "task=regression", "--cfg", "job").out)
-    assert composed["task"]["_target_"].endswith("Regression")
-    assert composed["model"]["_target_"].endswith("SequenceModel")
+    config = yaml.safe_load(seqlab("train", "data=translation", "--cfg", "job").out)
+    assert config["task"]["_target_"].endswith("Translate")
+    assert config["model"]["_target_"].endswith("EncoderDecoder")
+    config = yaml.safe_load(seqlab("train", "data=stocks", "task=regression", "--cfg", "job").out)
+    assert config["task"]["_target_"].endswith("Regression")
+    assert config["model"]["_target_"].endswith("SequenceModel")
 
 
 def test_machine_local_settings_are_taken_from_an_untracked_file(seqlab: Command, tmp_path: Path) -> None:
@@ -211,6 +211,21 @@ def test_machine_local_settings_are_taken_from_an_untracked_file(seqlab: Command
     (tmp_path / "mine" / "local").mkdir(parents=True)
     (tmp_path / "mine" / "local" / "default.yaml").write_text("# @package _global_\nruns_dir: /scratch/runs\n")
     assert "runs_dir: /scratch/runs" in seqlab("train", "--config-dir", "mine", "--cfg", "job").out
+
+
+@pytest.mark.parametrize("part", ["callbacks.checkpoint", "callbacks.progress", "logger.wandb"])
+def test_a_part_that_is_null_is_off(part: str) -> None:
+    """It gives the same run as one whose part is taken away."""
+    off, gone = composed([f"{part}=null"]), composed([f"~{part}"])
+    assert off.config == gone.config
+
+
+def test_a_run_is_made_without_any_of_its_callbacks_and_trackers(seqlab: Command) -> None:
+    """Off one by one, or all at once."""
+    names = yaml.safe_load((plugins.conf_dir() / "callbacks" / "default.yaml").read_text())
+    off = [f"callbacks.{name}=null" for name in names]
+    assert seqlab("train", *TINY, *off, "logger.wandb=null").code == 0
+    assert "finished already" in seqlab("train", *TINY, "~callbacks", "~logger").out
 
 
 def test_a_type_is_that_of_the_value_it_replaces(train: Command) -> None:
