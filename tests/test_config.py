@@ -28,6 +28,11 @@ WRONG = [
     (["experiment=6a"], "experiment=6a: no such experiment. Did you mean hochreiter1997/6a?"),
     (["experiment=hochreiter1997"], "tallec2018/…. All of them: seqlab list experiment."),
     (["cell.hiden_size=3"], "cell.hiden_size: no such key. Did you mean cell.hidden_size?"),
+    (["cell.hiden.size=3"], "cell.hiden: no such key. Did you mean cell.hidden_size?"),
+    (["cell.hidden_size.x=3"], "cell.hidden_size.x: no such key."),
+    (["~cell.hiden_size"], "cell.hiden_size: no such key. Did you mean cell.hidden_size?"),
+    (["~celll.x"], "celll: no such key. Did you mean cell?"),
+    (["+cell.hidden_size=3"], "+cell.hidden_size: there is such a key already. Leave the + away."),
     (["cel=gru"], "cel: no such key. Did you mean cell?"),
     (["+celll.x=1"], "celll: no such key. Did you mean cell?"),
     (["+foo=1"], "foo: no such key. Available: data, cell,"),
@@ -101,6 +106,13 @@ def test_a_wrong_command_gets_one_line(seqlab: Command, tmp_path: Path, argument
     assert answer.err.startswith("seqlab: ")
     assert answer.err.count("\n") == 1
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_unknown_key_is_told_of_by_what_was_composed(seqlab: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is composed again to name those that are there."""
+    monkeypatch.setattr("hydra.compose", None)
+    answer = seqlab("train", "cell=rnn", "cell.hiden_size=3")
+    assert "Did you mean cell.hidden_size? Available in cell: batch_first, hidden_size, " in answer.err
 
 
 def test_an_output_folder_that_cannot_be_written_is_named(seqlab: Command, tmp_path: Path) -> None:
