@@ -13,7 +13,7 @@ import sys
 from seqlab.config import composed
 from seqlab.errors import SeqlabError
 from seqlab.plugins import options
-from seqlab.rehearsal import measured
+from seqlab.rehearsal import apart, rehearse
 from seqlab.runs import Run
 from seqlab.terminal import duration
 
@@ -39,7 +39,7 @@ def main() -> None:
             continue
         try:
             run, until = preset(name, overrides)
-            print(f"{name:<40}{duration(measured(run).seconds):>12}  {until}".rstrip(), flush=True)
+            print(f"{name:<40}{duration(apart(rehearse, run).seconds):>12}  {until}".rstrip(), flush=True)
         except SeqlabError as error:
             print(f"{name:<40}{'-':>12}  {error}", flush=True)
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 from seqlab.cli import main
+from seqlab.engines.local import forking
 
 
 class Child:
@@ -24,11 +24,9 @@ class Child:
     """
 
     def __init__(self, folder: Path, *words: str, environment: Mapping[str, str] | None = None):
-        context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(["seqlab.engines.preload"])
         self.out, self.err = (folder.with_name(f"{folder.name}-{id(self)}.{name}") for name in ("out", "err"))
         there = {**os.environ, **(environment or {})}
-        self.process = context.Process(target=_type, args=(folder, words, there, self.out, self.err))
+        self.process = forking().Process(target=_type, args=(folder, words, there, self.out, self.err))
         self.process.start()
 
     def signal(self, number: int) -> None:

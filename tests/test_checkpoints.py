@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import logging
-import multiprocessing
 import os
 import random
 import signal
@@ -22,6 +21,7 @@ from conftest import Command
 from exact import DRAWN, TINY, differences, result_of, run_of
 from seqlab import durable
 from seqlab.checkpoints import BEST, LAST, PREVIOUS, CheckpointFiles, is_whole, newest, read
+from seqlab.engines.local import forking
 from seqlab.errors import OutputError, SeqlabError
 from seqlab.experiment import make
 from seqlab.ledger import find
@@ -41,13 +41,11 @@ def save_for_ever(folder: Path, elsewhere: Path, written: Path) -> None:
 def test_a_process_killed_while_it_saves_leaves_a_whole_checkpoint(tmp_path: Path) -> None:
     """Killed again and again, with the temporary folder on another file system: none is lost, none is damaged."""
     elsewhere = Path("/dev/shm") if Path("/dev/shm").is_dir() else tmp_path
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["seqlab.engines.preload"])
     folder, rng = tmp_path / "checkpoints", random.Random(0)
     folder.mkdir()
     for i in range(8):
         written = tmp_path / f"written-{i}"
-        process = context.Process(target=save_for_ever, args=(folder, elsewhere, written))
+        process = forking().Process(target=save_for_ever, args=(folder, elsewhere, written))
         process.start()
         while not (written.exists() and written.read_text()):
             assert process.is_alive()

@@ -12,7 +12,7 @@ from hydra import initialize_config_dir
 
 from conftest import TINY, Command
 from seqlab import plugins
-from seqlab.config import Origin, _loaded, freeze, without_hydra
+from seqlab.config import Origin, _loaded, composed, freeze, without_hydra
 
 WRONG = [
     (
@@ -28,6 +28,11 @@ WRONG = [
     (["experiment=6a"], "experiment=6a: no such experiment. Did you mean hochreiter1997/6a?"),
     (["experiment=hochreiter1997"], "tallec2018/…. All of them: seqlab list experiment."),
     (["cell.hiden_size=3"], "cell.hiden_size: no such key. Did you mean cell.hidden_size?"),
+    (["cell.hiden.size=3"], "cell.hiden: no such key. Did you mean cell.hidden_size?"),
+    (["cell.hidden_size.x=3"], "cell.hidden_size.x: no such key."),
+    (["~cell.hiden_size"], "cell.hiden_size: no such key. Did you mean cell.hidden_size?"),
+    (["~celll.x"], "celll: no such key. Did you mean cell?"),
+    (["+cell.hidden_size=3"], "+cell.hidden_size: there is such a key already. Leave the + away."),
     (["cel=gru"], "cel: no such key. Did you mean cell?"),
     (["+celll.x=1"], "celll: no such key. Did you mean cell?"),
     (["+foo=1"], "foo: no such key. Available: data, cell,"),
@@ -101,6 +106,13 @@ def test_a_wrong_command_gets_one_line(seqlab: Command, tmp_path: Path, argument
     assert answer.err.startswith("seqlab: ")
     assert answer.err.count("\n") == 1
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_unknown_key_is_told_of_by_what_was_composed(seqlab: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is composed again to name those that are there."""
+    monkeypatch.setattr("hydra.compose", None)
+    answer = seqlab("train", "cell=rnn", "cell.hiden_size=3")
+    assert "Did you mean cell.hidden_size? Available in cell: batch_first, hidden_size, " in answer.err
 
 
 def test_an_output_folder_that_cannot_be_written_is_named(seqlab: Command, tmp_path: Path) -> None:
@@ -198,12 +210,12 @@ def _targets(node: object, key: str = ""):
 
 def test_data_chooses_its_task_and_task_its_model_but_an_override_wins(seqlab: Command) -> None:
     """data=translation alone is a complete choice."""
-    composed = yaml.safe_load(seqlab("train", "data=translation", "--cfg", "job").out)
-    assert composed["task"]["_target_"].endswith("Translate")
-    assert composed["model"]["_target_"].endswith("EncoderDecoder")
-    composed = yaml.safe_load(seqlab("train", "data=stocks", "task=regression", "--cfg", "job").out)
-    assert composed["task"]["_target_"].endswith("Regression")
-    assert composed["model"]["_target_"].endswith("SequenceModel")
+    config = yaml.safe_load(seqlab("train", "data=translation", "--cfg", "job").out)
+    assert config["task"]["_target_"].endswith("Translate")
+    assert config["model"]["_target_"].endswith("EncoderDecoder")
+    config = yaml.safe_load(seqlab("train", "data=stocks", "task=regression", "--cfg", "job").out)
+    assert config["task"]["_target_"].endswith("Regression")
+    assert config["model"]["_target_"].endswith("SequenceModel")
 
 
 def test_machine_local_settings_are_taken_from_an_untracked_file(seqlab: Command, tmp_path: Path) -> None:
@@ -211,6 +223,21 @@ def test_machine_local_settings_are_taken_from_an_untracked_file(seqlab: Command
     (tmp_path / "mine" / "local").mkdir(parents=True)
     (tmp_path / "mine" / "local" / "default.yaml").write_text("# @package _global_\nruns_dir: /scratch/runs\n")
     assert "runs_dir: /scratch/runs" in seqlab("train", "--config-dir", "mine", "--cfg", "job").out
+
+
+@pytest.mark.parametrize("part", ["callbacks.checkpoint", "callbacks.progress", "logger.wandb"])
+def test_a_part_that_is_null_is_off(part: str) -> None:
+    """It gives the same run as one whose part is taken away."""
+    off, gone = composed([f"{part}=null"]), composed([f"~{part}"])
+    assert off.config == gone.config
+
+
+def test_a_run_is_made_without_any_of_its_callbacks_and_trackers(seqlab: Command) -> None:
+    """Off one by one, or all at once."""
+    names = yaml.safe_load((plugins.conf_dir() / "callbacks" / "default.yaml").read_text())
+    off = [f"callbacks.{name}=null" for name in names]
+    assert seqlab("train", *TINY, *off, "logger.wandb=null").code == 0
+    assert "finished already" in seqlab("train", *TINY, "~callbacks", "~logger").out
 
 
 def test_a_type_is_that_of_the_value_it_replaces(train: Command) -> None:

@@ -25,6 +25,8 @@ from seqlab.runs import Run
 CONFIG_NAME = "train"
 LIMITS = ("parameters", "state")
 """What a budget may limit."""
+OF_MANY = ("callbacks", "logger")
+"""Groups of any number of parts, each of which may be null: off, as if it were not there."""
 
 
 @dataclass(frozen=True)
@@ -147,13 +149,18 @@ def without_hydra(config: DictConfig) -> DictConfig:
 
 
 def _resolve(config: DictConfig) -> dict[str, Any]:
+    """Plain values, without the parts that are off."""
     try:
         missing = sorted(OmegaConf.missing_keys(config))
         if missing:
             raise ConfigError(f"{missing[0]}: no value is set. Give one with {missing[0]}=VALUE.")
-        return OmegaConf.to_container(config, resolve=True)  # type: ignore[return-value]
+        resolved: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
     except InterpolationResolutionError as error:
         raise ConfigError(f"{error.full_key}: {str(error).splitlines()[0]}.") from None
+    for group in OF_MANY:
+        parts = resolved.get(group) or {}
+        resolved[group] = {name: part for name, part in parts.items() if part is not None}
+    return resolved
 
 
 def _fitted(config: DictConfig, origin: Origin) -> DictConfig:

@@ -6,6 +6,7 @@ import argparse
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from hydra.errors import ConfigCompositionException, MissingConfigException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
@@ -50,13 +51,15 @@ def explain(error: Exception, arguments: Sequence[str], words: Sequence[str] = (
     if "Sweeping over Hydra's configuration" in text:
         wanted = text.rpartition(" : ")[2].strip("'").removeprefix("hydra.sweeper.")
         return ConfigError(f"{wanted}: several values of it make no sweep. Give one, or put the list in brackets.")
-    unknown = re.search(r"Could not (?:override|append to|delete)[^']*'([^']+)'", text)
+    if there := re.search(r"Could not append to[^']*'([^']+)'", text):
+        return ConfigError(f"+{there[1]}: there is such a key already. Leave the + away.")
+    unknown = re.search(r"Could not (?:override|delete)[^']*'([^']+)'", text)
     if unknown and unknown[1] == "hydra.launcher.detach":
         return ConfigError("--detach: runs of this launcher end with the command. Those of hydra/launcher=slurm go on.")
     if unknown and unknown[1] == "hydra.launcher.dry_run":
         return ConfigError("--dry-run: this launcher is Hydra's own and cannot. Leave hydra/launcher away for that.")
     if unknown:
-        return _unknown_key(unknown[1], arguments, words)
+        return _unknown_key(unknown[1], error, arguments, words)
     if isinstance(error, ConfigCompositionException | OmegaConfBaseException):
         cause = error.__cause__ if isinstance(error.__cause__, OmegaConfBaseException) else error
         key = getattr(cause, "full_key", None)
@@ -70,8 +73,27 @@ def _dir_argument(arguments: Sequence[str]) -> Path | None:
     return parser.parse_known_args(list(arguments))[0].config_dir
 
 
-def _unknown_key(key: str, arguments: Sequence[str], words: Sequence[str] = ()) -> ConfigError:
+def _unknown_key(key: str, error: Exception, arguments: Sequence[str], words: Sequence[str]) -> ConfigError:
     """Names the closest known key, and what its parent holds."""
+    cause = error.__cause__
+    if isinstance(cause, OmegaConfBaseException):  # it has what was composed
+        key, node = str(cause.full_key), cause.parent_node
+    else:
+        key, node = _where_it_ends(key, _chosen(arguments, key.startswith("hydra.")))
+    parent, _, last = key.rpartition(".")
+    names = [str(name) for name in node if parent or name != "hydra"] if isinstance(node, DictConfig) else []
+    if not names:
+        return ConfigError(f"{key}: no such key.")
+    if not parent:
+        names = [*words, *names]
+    prefix = f"{parent}." if parent else ""
+    available = ", ".join(name for name in names if name not in ("_target_", "_partial_", "defaults"))
+    hint = suggestion(last, names).replace("mean ", f"mean {prefix}")
+    return ConfigError(f"{key}: no such key.{hint} Available{f' in {parent}' if parent else ''}: {available}.")
+
+
+def _chosen(arguments: Sequence[str], hydra: bool) -> DictConfig | None:
+    """The configuration that the choices alone give; ``None`` where they are at fault, too."""
     from hydra import compose, initialize_config_dir
 
     choices = [argument for argument in arguments if plugins.is_choice(argument.partition("=")[0])]
@@ -80,15 +102,13 @@ def _unknown_key(key: str, arguments: Sequence[str], words: Sequence[str] = ()) 
             given = _dir_argument(arguments)
             extra = [f"hydra.searchpath=[{given.resolve().as_uri()}]"] if given else []
             plain = extra + [choice for choice in choices if "," not in choice]
-            known = compose(CONFIG_NAME, plain, return_hydra_config=key.startswith("hydra."))
-    except Exception:  # the choices are at fault too; the person will hear of them next
-        return ConfigError(f"{key}: no such key.")
+            return compose(CONFIG_NAME, plain, return_hydra_config=hydra)
+    except Exception:  # the person will hear of them next
+        return None
+
+
+def _where_it_ends(key: str, config: DictConfig | None) -> tuple[str, Any]:
+    """As much of a key as leads to one that is not there, and what should hold that."""
     parent = key.rpartition(".")[0]
-    node = OmegaConf.select(known, parent) if parent else known
-    names = [*(() if parent else words), *map(str, node)] if isinstance(node, DictConfig) else []
-    if not names:
-        return _unknown_key(parent, arguments) if parent else ConfigError(f"{key}: no such key.")
-    prefix = f"{parent}." if parent else ""
-    available = ", ".join(name for name in names if name not in ("_target_", "_partial_", "defaults"))
-    hint = suggestion(key.rpartition(".")[2], names).replace("mean ", f"mean {prefix}")
-    return ConfigError(f"{key}: no such key.{hint} Available{f' in {parent}' if parent else ''}: {available}.")
+    node = OmegaConf.select(config, parent) if config and parent else config
+    return (key, node) if isinstance(node, DictConfig) or not parent else _where_it_ends(parent, config)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import multiprocessing
 import shutil
 import statistics
 import tempfile
@@ -14,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from seqlab.engines.local import cores
+from seqlab.engines.local import cores, forking
 from seqlab.errors import ConfigError
 from seqlab.runs import Run
 from seqlab.terminal import Terminal, count, duration, size, table
@@ -82,8 +81,8 @@ def show(runs: Sequence[Run]) -> None:
 
 
 def apart(look: Callable[[Run], T], run: Run) -> T:
-    """What is to be known of a run, found in a process of its own, so that this one stays small."""
-    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+    """What is to be known of a run, found in a process like those of local runs, so that this one stays small."""
+    with ProcessPoolExecutor(1, mp_context=forking()) as pool:
         return pool.submit(look, run).result()
 
 
@@ -93,9 +92,9 @@ def check_solved(run: Run) -> None:
     Raises:
         InputError: it is not, or the data cannot be used.
     """
-    from seqlab import experiment, plugins
+    from seqlab import experiment
 
-    plugins.make_importable(run.config["plugin_path"])
+    experiment.set_up(run)
     spec = experiment.read_data(run).spec
     try:
         spec.solved()
@@ -110,14 +109,11 @@ def rehearse(run: Run) -> Cost:
         InputError: the configuration or the data cannot be used.
     """
     started = time.monotonic()
-    import torch
     from pytorch_lightning import Trainer
 
-    from seqlab import experiment, plugins
+    from seqlab import experiment
 
-    plugins.make_importable(run.config["plugin_path"])
-    torch.set_num_threads(run.config["threads"])
-    experiment.quiet()
+    experiment.set_up(run)
     built = experiment.build(run)
     watch = _stopwatch()
     config = run.config["trainer"]

@@ -15,6 +15,7 @@ import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from multiprocessing.connection import wait
+from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from typing import Any
 
@@ -47,8 +48,7 @@ class Local(Engine):
 
     def make(self, runs: Sequence[Run]) -> Iterator[Ending | None]:
         """One process per run; a run of several processes takes the room of as many."""
-        context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(["seqlab.engines.preload"])
+        context = forking()
         cards = gpus() if any(run.config["trainer"]["accelerator"] != "cpu" for run in runs) else []
         room = self.workers or len(cards) or cores()
         free: list[str | None] = [cards[i % len(cards)] if cards else None for i in range(room)]
@@ -81,6 +81,13 @@ class Local(Engine):
     def shared_out(self, runs: Sequence[Run], room: int) -> list[Sequence[Run]]:
         """What each process makes, of which there are ``room`` at once; all that one makes need the same place."""
         return [[run] for run in runs]
+
+
+def forking() -> ForkServerContext:
+    """Where processes come from that have imported all that a run needs."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["seqlab.engines.preload"])
+    return context
 
 
 def death_of(code: int, run: Run) -> str:
