@@ -112,6 +112,7 @@ def rehearse(run: Run) -> Cost:
     from pytorch_lightning import Trainer
 
     from seqlab import experiment
+    from seqlab.strides import StridingLoop, alone
 
     experiment.set_up(run)
     built = experiment.build(run)
@@ -131,6 +132,7 @@ def rehearse(run: Run) -> Cost:
         enable_progress_bar=False,
         enable_model_summary=False,
     )
+    trainer.fit_loop.epoch_loop = StridingLoop(trainer, alone)
     trainer.fit(built.task, datamodule=built.data)
     with tempfile.TemporaryDirectory() as place:
         trainer.save_checkpoint(f"{place}/one.ckpt", weights_only=False)
@@ -154,9 +156,9 @@ def planned_batches(trainer: dict[str, Any], per_epoch: int) -> int:
 
 def _stopwatch() -> Any:
     """A callback that takes the time of each batch."""
-    from pytorch_lightning import Callback
+    from seqlab.strides import Overlooking
 
-    class Stopwatch(Callback):
+    class Stopwatch(Overlooking):
         def __init__(self) -> None:
             self.train: list[float] = []
             self.val: list[float] = []
@@ -169,6 +171,9 @@ def _stopwatch() -> Any:
             now = time.monotonic()
             self.train.append(now - self.since)  # from end to end, so that the making of the batch counts
             self.since = now
+
+        def after_unwatched(self, *_: Any) -> None:
+            self.on_train_batch_end()
 
         def on_validation_epoch_start(self, *_: Any) -> None:
             self.since = time.monotonic()

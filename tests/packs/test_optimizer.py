@@ -29,14 +29,15 @@ def weights(i: int) -> list[nn.Parameter]:
 
 
 def gradients(step: int) -> list[Tensor]:
+    """The first lies in memory otherwise than its weight."""
     randomness = torch.Generator().manual_seed(100 + step)
-    return [torch.randn(R, 2, 3, generator=randomness), torch.randn(R, 4, generator=randomness)]
+    return [torch.randn(R, 3, 2, generator=randomness).mT, torch.randn(R, 4, generator=randomness)]
 
 
 def steps_alone(optimizer: Optimizer, i: int, steps: Iterable[int]) -> None:
     for step in steps:
         for weight, gradient in zip(parameters(optimizer), gradients(step), strict=True):
-            weight.grad = gradient[i]
+            weight.grad = gradient[i].contiguous()
         optimizer.step()
 
 

@@ -7,6 +7,7 @@ import signal
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import torch
 from exact import CONFIGURATIONS, DRAWN, differences, result_of, run_of
 from seqlab import experiment
 from seqlab.callbacks.checkpoints import ExactResume
+from seqlab.cells.bptt import native
 from seqlab.checkpoints import LAST, read
 from seqlab.errors import Interrupted, SeqlabError
 from seqlab.ledger import NAMES
@@ -23,6 +25,7 @@ from seqlab.packs import Pack
 from seqlab.packs.stack import Stack, together
 from seqlab.runs import Run
 
+by_c = pytest.mark.skipif("no C compiler" in native.obstacle(torch.zeros(1)), reason="needs a C compiler")
 LOOSE = ("trainer.log_every_n_steps=50", "callbacks.resume.every=1000")
 STACKING = ("drawn", "shuffled", "carried", "cosine by step", "validation inside an epoch", "steps, not epochs")
 COPY = ["data=copy", *DRAWN[1:]]
@@ -64,13 +67,17 @@ def strides(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return seen
 
 
-@pytest.mark.parametrize("engine", ["torch", "auto"])
-@pytest.mark.parametrize("name", [*STACKING, "copy"])
-def test_runs_of_a_pack_are_those_that_they_are_alone(
-    name: str, engine: str, tmp_path: Path, strides: list[int]
-) -> None:
+@pytest.mark.parametrize(
+    ("name", "cell"),
+    [
+        *product((*STACKING, "copy"), ("cell.engine=torch", "cell.engine=auto")),
+        pytest.param("carried", "cell=lstm_native", marks=by_c),
+        pytest.param("copy", "cell=gru_native", marks=by_c),
+    ],
+)
+def test_runs_of_a_pack_are_those_that_they_are_alone(name: str, cell: str, tmp_path: Path, strides: list[int]) -> None:
     """Within rounding: rows, weights, what the optimizer knows, counters; the seeds are not each other's."""
-    words = [*(COPY if name == "copy" else CONFIGURATIONS[name]), f"cell.engine={engine}"]
+    words = [*(COPY if name == "copy" else CONFIGURATIONS[name]), cell]
     alone, packed = runs_in(tmp_path / "alone", *words), runs_in(tmp_path / "packed", *words)
     for run in alone:
         experiment.make(run)

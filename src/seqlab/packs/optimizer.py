@@ -43,7 +43,7 @@ class StackedOptimizer:
         for group, own in zip(self.optimizer.param_groups, self.own[0].param_groups, strict=True):
             group.update(_settings(own))
         for weight, gradient in zip(self.weights, gradients, strict=True):
-            weight.grad = gradient
+            weight.grad = None if gradient is None else _laid_as(weight, gradient)
         self.optimizer.step()
         for optimizer in self.own:
             optimizer._opt_called = True  # what a schedule asks for
@@ -86,6 +86,11 @@ def _together(known: Sequence[Mapping[str, Any]], weight: Tensor) -> dict[str, A
 
 def _part(value: Any, weight: Tensor, i: int) -> Any:
     return value[i].clone() if _is_like(value, weight.shape) else copy.deepcopy(value)
+
+
+def _laid_as(weight: Tensor, gradient: Tensor) -> Tensor:
+    """A gradient that lies in memory as its weight does, which fused optimizers take for granted."""
+    return gradient if gradient.stride() == weight.stride() else torch.empty_like(weight).copy_(gradient)
 
 
 def _is_like(value: Any, shape: torch.Size) -> bool:

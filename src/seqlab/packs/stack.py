@@ -153,9 +153,9 @@ class Stack:
 
     def learn(self) -> None:
         """Clip the gradients of each run, and change its weights by them."""
-        self._clip(self.found)
+        gradients = self._clipped(self.found)
         for share, optimizer in zip(self.shares, self.optimizers, strict=True):
-            optimizer.step([gradient[share] for gradient in self.found])
+            optimizer.step([gradient[share] for gradient in gradients])
         for loop in self.loops:
             loop.packed = max(loop.packed, len(self.loops))
             loop.learnt()
@@ -185,20 +185,17 @@ class Stack:
         counts = torch.stack(list(ys)) != IGNORE
         return bool((counts == counts[0]).all())
 
-    def _clip(self, gradients: Sequence[Tensor]) -> None:
-        """As ``nn.utils.clip_grad_norm_`` and ``clip_grad_value_`` clip those of one net."""
+    def _clipped(self, gradients: Sequence[Tensor]) -> Sequence[Tensor]:
+        """As ``nn.utils.clip_grad_norm_`` and ``clip_grad_value_`` clip those of one net; two may be one tensor."""
         trainers = [loop.trainer for loop in self.loops]
         if trainers[0].gradient_clip_val is None:
-            return
+            return gradients
         limits = gradients[0].new_tensor([trainer.gradient_clip_val for trainer in trainers])
         if trainers[0].gradient_clip_algorithm == "value":
-            for gradient in gradients:
-                gradient.clamp_(-_beside(limits, gradient), _beside(limits, gradient))
-            return
+            return [gradient.clamp(-_beside(limits, gradient), _beside(limits, gradient)) for gradient in gradients]
         norms = [torch.linalg.vector_norm(gradient, dim=tuple(range(1, gradient.dim()))) for gradient in gradients]
         shares = (limits / (torch.linalg.vector_norm(torch.stack(norms), dim=0) + 1e-6)).clamp(max=1.0)
-        for gradient in gradients:
-            gradient.mul_(_beside(shares, gradient))
+        return [gradient * _beside(shares, gradient) for gradient in gradients]
 
     def _joined(self) -> State:
         """The states that are carried along, one beside the other; zeros for those that are not there yet."""
