@@ -24,16 +24,16 @@ def project(x: Tensor, W: Tensor, out: Tensor) -> None:
         out.copy_(in_order(by_net(x, W).to(W.dtype) @ W.mT, out))
 
 
-def add_gradient(dW: Tensor, x: Tensor, by_Wx: Tensor) -> None:
-    """Adds Σ_t x_t (∂E/∂W x_t)ᵀ to the gradient of W transposed.
+def add_gradient(dW: Tensor, x: Tensor, dWx: Tensor) -> None:
+    """Adds Σ_t x_t dWx_tᵀ to the gradient of W transposed.
 
     Args:
         dW: (K, M), or of R nets (R, K, M).
         x: as ``project`` takes it.
-        by_Wx: ∂E/∂W x_t, as ``by_net`` has it.
+        dWx: the gradient by W x_t, as ``by_net`` has it.
     """
     if x.dtype == torch.int64:
         rows = by_net(places(x, dW)[..., None], dW).flatten()
-        dW.flatten(0, -2).index_add_(0, rows, by_Wx.flatten(0, -2))
+        dW.flatten(0, -2).index_add_(0, rows, dWx.flatten(0, -2))
     else:
-        add_product(dW, by_net(x, dW).to(dW.dtype).mT, by_Wx, out=dW)
+        add_product(dW, by_net(x, dW).to(dW.dtype).mT, dWx, out=dW)

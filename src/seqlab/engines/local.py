@@ -48,7 +48,7 @@ class Local(Engine):
 
     def make(self, runs: Sequence[Run]) -> Iterator[Ending | None]:
         """One process per run; a run of several processes takes the room of as many."""
-        context = forking()
+        context = forking(*({"wandb"} & {name for run in runs for name in run.config["logger"] or {}}))
         cards = gpus() if any(run.config["trainer"]["accelerator"] != "cpu" for run in runs) else []
         room = self.workers or len(cards) or cores()
         free: list[str | None] = [cards[i % len(cards)] if cards else None for i in range(room)]
@@ -83,10 +83,10 @@ class Local(Engine):
         return [[run] for run in runs]
 
 
-def forking() -> ForkServerContext:
-    """Where processes come from that have imported all that a run needs."""
+def forking(*modules: str) -> ForkServerContext:
+    """Where processes come from that have imported all that a run needs, and some modules more, if they are there."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["seqlab.engines.preload"])
+    context.set_forkserver_preload(["seqlab.engines.preload", *modules])
     return context
 
 
