@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import random
 import statistics
 import time
@@ -28,6 +27,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from seqlab import processor
 from seqlab.cells.bptt import native
 from seqlab.cells.gru_native import NativeGRU
 from seqlab.cells.lstm_native import NativeLSTM
@@ -249,7 +249,7 @@ def main() -> None:
     torch.set_flush_denormal(not given.denormals)
     clock = time.process_time if given.threads == 1 else time.perf_counter
     print(
-        f"{processor()}, {given.threads} thread, load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores, "
+        f"{processor.name()}, {given.threads} thread, load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores, "
         f"torch {torch.__version__}, {torch.backends.cpu.get_cpu_capability()}"
     )
     found = []
@@ -266,14 +266,6 @@ def main() -> None:
             print(f"  {contender:<22}{row['ms']:>9.2f}{row['times_rnn']:>10.2f}{row['of_floor']:>10.2f}", flush=True)
     if given.json:
         given.json.write_text(json.dumps(found, indent=1))
-
-
-def processor() -> str:
-    """What it is called."""
-    described = Path("/proc/cpuinfo")
-    lines = described.read_text().splitlines() if described.exists() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor()
 
 
 if __name__ == "__main__":

@@ -22,11 +22,10 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
-from bench_kernels import processor
 from torch import nn
 from torch.nn import functional as F
 
-from seqlab import experiment
+from seqlab import experiment, processor
 from seqlab.config import composed
 from seqlab.strides import Overlooking
 
@@ -137,7 +136,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures to a file, too")
     given = parser.parse_args()
     logging.getLogger("seqlab").setLevel(logging.WARNING)
-    machine = {"machine": processor(), "threads": 1, "load": round(os.getloadavg()[0], 2)}
+    machine = {"machine": processor.name(), "threads": 1, "load": round(os.getloadavg()[0], 2)}
     print(", ".join(f"{name} {value}" for name, value in machine.items()))
     print(f"{'CPU ms per step, medians':<42}{'logger':<8}{'bare':>8}{'seqlab':>8}{'own':>8}{'':>8}{'own, wall':>11}")
     rows = []

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from seqlab import native
+from seqlab import native, processor
 from seqlab.native import Unavailable
 
 COMPILER = next((found for name in native.COMPILERS if (found := shutil.which(name))), None)
@@ -69,7 +69,7 @@ def test_a_machine_with_another_processor_compiles_its_own(
 ) -> None:
     """A home folder may be shared by nodes that do not have the same instructions."""
     native.load(source(tmp_path, 1))
-    monkeypatch.setattr(native, "_processor", lambda: "another one")
+    monkeypatch.setattr(processor, "name", lambda: "another one")
     native.load(source(tmp_path, 1))
     assert len(list(cache.glob("*.so"))) == 2
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from seqlab import products
+from seqlab import processor, products
 
 
 def test_the_error_of_the_switch_is_measured_and_the_switch_put_back() -> None:
@@ -47,7 +47,7 @@ def test_it_is_worth_it_on_amd_with_wide_vectors_where_it_does_not_round(
     monkeypatch: pytest.MonkeyPatch, amd: bool, capability: str, error: float, expected: bool
 ) -> None:
     """All three must hold."""
-    monkeypatch.setattr(products, "_is_amd", lambda: amd)
+    monkeypatch.setattr(processor, "told", lambda: {"vendor_id": "AuthenticAMD"} if amd else {})
     monkeypatch.setattr(products, "error", lambda: error)
     monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
     assert products.faster_and_exact.__wrapped__() is expected

@@ -10,7 +10,6 @@ import ctypes
 import hashlib
 import logging
 import os
-import platform
 import re
 import shutil
 import subprocess
@@ -23,6 +22,8 @@ from typing import Any, TypeVar
 from filelock import FileLock
 from platformdirs import user_cache_path
 
+from seqlab import processor
+
 log = logging.getLogger(__name__)
 
 R = TypeVar("R")
@@ -30,6 +31,9 @@ COMPILERS = ("cc", "gcc", "clang")
 FLAGS = ("-std=c11", "-O3", "-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math", "-shared", "-fPIC")
 TUNED = (("-march=native", "-mprefer-vector-width=512"), ("-march=native",), ("-mcpu=native",), ())
 """Ways to ask for this processor's own instructions; the first that the compiler takes."""
+
+ABILITIES = ("flags", "CPU part", "Features")
+"""What a processor tells of its instructions."""
 
 
 class Unavailable(Exception):
@@ -107,15 +111,6 @@ def _text(source: Path) -> bytes:
 
 def _digest(source: bytes, compiler: Path) -> str:
     facts = compiler.stat()
-    about = (str(compiler), facts.st_size, facts.st_mtime_ns, FLAGS, TUNED, _processor())
+    can = processor.name(), [processor.told().get(fact) for fact in ABILITIES]
+    about = (str(compiler), facts.st_size, facts.st_mtime_ns, FLAGS, TUNED, can)
     return hashlib.sha256(source + repr(about).encode()).hexdigest()[:16]
-
-
-def _processor() -> str:
-    """What this processor is and can do."""
-    described = Path("/proc/cpuinfo")
-    if not described.exists():
-        return f"{platform.machine()} {platform.processor()}"
-    wanted = ("model name", "flags", "CPU part", "Features")
-    lines = described.read_text().partition("\n\n")[0].splitlines()
-    return "\n".join(line for line in lines if line.startswith(wanted))

@@ -8,10 +8,11 @@ also round: so the switch is tried once, and taken only if it does not.
 from __future__ import annotations
 
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import torch
+
+from seqlab import processor
 
 TOLERANCE = 1e-5
 """Of a product's error, relative to its largest element: between that of single precision and that of bfloat16."""
@@ -36,7 +37,8 @@ fast_products = FastProducts()
 @cache
 def faster_and_exact() -> bool:
     """Whether this is an AMD processor with AVX-512, whose products come out of oneDNN in single precision."""
-    return _is_amd() and torch.backends.cpu.get_cpu_capability() == "AVX512" and error() < TOLERANCE
+    amd = processor.told().get("vendor_id") == "AuthenticAMD"
+    return amd and torch.backends.cpu.get_cpu_capability() == "AVX512" and error() < TOLERANCE
 
 
 def error() -> float:
@@ -50,8 +52,3 @@ def error() -> float:
         switch.fp32_precision = "none"
     exact = a.double() @ b.double()
     return float((found - exact).abs().max() / exact.abs().max())
-
-
-def _is_amd() -> bool:
-    described = Path("/proc/cpuinfo")
-    return described.exists() and "AuthenticAMD" in described.read_text()
