@@ -13,6 +13,7 @@ caches, where the scan has left them, so that there are never the gradients ds_t
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -104,32 +105,46 @@ class BPTT(torch.autograd.Function):
         """∂E/∂(x, W, U, b, h_0) from ∂E/∂h_t as the layers above see it, or ∂E/∂h_T."""
         x, W, U, h = ctx.saved_tensors
         wants_x, wants_W, _, wants_b, wants_h_0, *_ = ctx.needs_input_grad
-        T, state, last_alone = len(x), h[0].numel(), ctx.reach is not None
-        parts = [*spans(T - 1, state, vanishes=True), (T - 1, T)] if last_alone else spans(T, state)
-        ds = h.new_empty(parts[0][1] + 1, *h[0].shape)
-        ds_next = nothing = torch.zeros_like(h[0])
-        dh = dh.contiguous()
         dW, dU, db = W.new_zeros(W.mT.shape), torch.zeros_like(U), U.new_zeros(U.shape[:-1])
-        dx = (torch.zeros_like if last_alone else torch.empty_like)(x) if wants_x else None
-        scans = ctx.make(U, ctx.relu)
+        dx = torch.zeros_like(x) if wants_x else None
         with fast_products:
-            for first, end in reversed(parts):
-                steps, made = slice(first, end), ds[: end - first + 1]
-                made[-1] = ds_next
-                above = dh[steps] if not last_alone else (dh if end == T else nothing).expand(len(made) - 1, -1, -1)
-                scans.backwards(above, made, h[first : end + 1])
-                made, ds_next = made[:-1], made[0]
-                flat = by_net(made, U)
+            for steps, ds in _from_the_end(dh, h, ctx.make(U, ctx.relu)):
+                flat = by_net(ds, U)
                 add_product(dU, flat.mT, by_net(h[steps], U), out=dU)
                 if wants_W:
                     add_gradient(dW, x[steps], flat)
                 if wants_b:
                     db += flat.sum(-2)
                 if dx is not None:
-                    dx[steps] = in_order(flat @ W, made)
-                if last_alone and not ds_next.any():
-                    break  # it is zero in all earlier steps, too
-            dh_0 = in_order(of_nets(ds_next, U) @ U, ds_next) if wants_h_0 else None
-        if last_alone:
-            ctx.reach.steps = T - first - int((made == 0).flatten(1).all(1).cumprod(0).sum())
+                    dx[steps] = in_order(flat @ W, ds)
+            dh_0 = in_order(of_nets(ds[0], U) @ U, ds[0]) if wants_h_0 else None
+        if ctx.reach:
+            zero = (ds == 0).flatten(1).all(1)
+            ctx.reach.steps = len(x) - steps.start - int(zero.cumprod(0).sum())
         return dx, dW.mT if wants_W else None, dU, db if wants_b else None, dh_0, None, None, None
+
+
+def _from_the_end(dh: Tensor, h: Tensor, scans: Scans) -> Iterator[tuple[slice, Tensor]]:
+    """The gradients ds_t of some steps at a time (L, B, H), and which they are, from the last steps to the first.
+
+    Where nothing comes from above but at the last step, it ends with steps at whose beginning the gradient is zero, as
+    it then is at all before.
+
+    Args:
+        dh: ∂E/∂h_t as the layers above see it, (T, B, H); or of the last step alone (B, H).
+        h: h_0 … h_T (T + 1, B, H).
+        scans: the loops over time.
+    """
+    T, state, last_alone = len(h) - 1, h[0].numel(), dh.dim() == 2
+    parts = [*spans(T - 1, state, vanishes=True), (T - 1, T)] if last_alone else spans(T, state)
+    made, nothing, dh = h.new_empty(parts[0][1] + 1, *h[0].shape), torch.zeros_like(h[0]), dh.contiguous()
+    ds_next = nothing
+    for first, end in reversed(parts):
+        above = dh[first:end] if not last_alone else (dh if end == T else nothing).expand(end - first, -1, -1)
+        ds = made[: end - first]
+        made[end - first] = ds_next
+        scans.backwards(above, made[: end - first + 1], h[first : end + 1])
+        yield slice(first, end), ds
+        ds_next = ds[0]
+        if last_alone and not ds_next.any():
+            break
