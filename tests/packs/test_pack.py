@@ -29,7 +29,12 @@ by_c = pytest.mark.skipif("no C compiler" in native.obstacle(torch.zeros(1)), re
 LOOSE = ("trainer.log_every_n_steps=50", "callbacks.resume.every=1000")
 STACKING = ("drawn", "shuffled", "carried", "cosine by step", "validation inside an epoch", "steps, not epochs")
 COPY = ["data=copy", *DRAWN[1:]]
-OWN = ("seed=1", "seed=2 optimizer.lr=0.01", "seed=3", "seed=4 trainer.gradient_clip_val=0.01")
+OWN = (
+    "seed=1",
+    "seed=2 optimizer.lr=0.01",
+    "seed=3 scheduler=cosine scheduler.interval=step",
+    "seed=4 trainer.gradient_clip_val=0.01",
+)
 
 
 def made_together(runs: Sequence[Run]) -> None:
@@ -44,7 +49,7 @@ def made_together(runs: Sequence[Run]) -> None:
 
 
 def runs_in(root: Path, *overrides: str) -> list[Run]:
-    """Some that differ in seed, learning rate and clipping."""
+    """Some that differ in seed, learning rate, schedule and clipping."""
     return [run_of(root, "cell=vanilla", *overrides, *LOOSE, *own.split()) for own in OWN]
 
 
@@ -119,14 +124,18 @@ def test_what_cannot_be_computed_together_is_computed_alone_to_the_same_bits(
     assert told == [f"{len(packed)} runs of a pack are computed one after the other: {why}."]
 
 
-def test_steps_of_other_lengths_are_made_alone(tmp_path: Path, strides: list[int]) -> None:
-    """Training sequences of random lengths are other lengths for each seed."""
-    words = ["data=parity", *DRAWN[2:]]
+@pytest.mark.parametrize("words", [["data=parity"], ["data=recall", "data.length=16", "data.vocabulary_size=20"]])
+def test_steps_of_other_lengths_or_places_that_count_are_made_alone(
+    words: list[str], tmp_path: Path, strides: list[int], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Training sequences of random lengths, or queries at random places, are others for each seed: no fault of anybody."""
+    words = [*words, *DRAWN[2:]]
     alone, packed = (runs_in(tmp_path / made, *words) for made in ("alone", "packed"))
     for run in alone:
         experiment.make(run)
     made_together(packed)
     assert strides
+    assert "one after the other" not in caplog.text
     for one, other in zip(alone, packed, strict=True):
         for before, after in zip(rows(one), rows(other), strict=True):
             assert after == pytest.approx(before, rel=1e-3, abs=1e-5)
