@@ -32,7 +32,7 @@ COPY = ["data=copy", *DRAWN[1:]]
 OWN = (
     "seed=1",
     "seed=2 optimizer.lr=0.01",
-    "seed=3 scheduler=cosine scheduler.interval=step",
+    "seed=3 scheduler=exponential scheduler.interval=step",
     "seed=4 trainer.gradient_clip_val=0.01",
 )
 
@@ -124,7 +124,7 @@ def test_what_cannot_be_computed_together_is_computed_alone_to_the_same_bits(
     assert told == [f"{len(packed)} runs of a pack are computed one after the other: {why}."]
 
 
-@pytest.mark.parametrize("words", [["data=parity"], ["data=recall", "data.length=16", "data.vocabulary_size=20"]])
+@pytest.mark.parametrize("words", [["data=parity"], ["data=recall", "data.length=32", "data.vocabulary_size=40"]])
 def test_steps_of_other_lengths_or_places_that_count_are_made_alone(
     words: list[str], tmp_path: Path, strides: list[int], caplog: pytest.LogCaptureFixture
 ) -> None:
