@@ -9,7 +9,7 @@ from contextlib import suppress
 from functools import partial
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 import torch
@@ -186,3 +186,17 @@ def test_a_run_goes_on_in_a_pack_where_it_stopped_alone(
         for before, after in zip(rows(one), rows(other), strict=True):
             assert after == pytest.approx(before, rel=1e-3, abs=1e-5)
     assert 2 in strides
+
+
+def test_a_fault_in_a_stride_is_told_by_all_whose_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """None of them goes on as if it had been made."""
+
+    def faulty(*_: object) -> NoReturn:
+        raise ZeroDivisionError("odd")
+
+    monkeypatch.setattr("seqlab.packs.pack.together", faulty)
+    packed = runs_in(tmp_path)[:2]
+    made_together(packed)
+    for run in packed:
+        assert run.status.state == "failed"
+        assert "ZeroDivisionError: odd" in run.status.cause
