@@ -1,4 +1,4 @@
-"""Steps that are taken together: what products leave in the caches a scan then finds there, and the other way round."""
+"""Steps that are taken together, so that what is needed on the way is never there for all steps at once."""
 
 from __future__ import annotations
 

@@ -7,8 +7,8 @@ through U. With ``dq`` for ∂E/∂q::
 
     ∂E/∂U = Σ_t ds_t h_{t−1}ᵀ    ∂E/∂W = Σ_t ds_t x_tᵀ    ∂E/∂b = Σ_t ds_t    ∂E/∂x_t = Wᵀ ds_t    ∂E/∂h_0 = Uᵀ ds_1
 
-Only the first line goes step by step. All else is a product over many steps at once. These are as many as fit the
-caches, where the scan has left them, so that there are never the gradients ds_t of all steps.
+Only the first line goes step by step. All else is a product over many steps at once, though not over all of them: so
+there are never the gradients ds_t of all steps.
 """
 
 from __future__ import annotations
