@@ -88,13 +88,13 @@ class BPTT(torch.autograd.Function):
         h = W.new_empty(len(x) + 1, *h_0.shape)  # h[t] is h_t
         h[0] = h_0
         scans = make(U, relu)
-        with fast_products:
-            for first, end in spans(len(x), h_0.numel()):
-                s = h[first + 1 : end + 1]
+        for first, end in spans(len(x), h_0.numel()):
+            s = h[first + 1 : end + 1]
+            with fast_products:
                 project(x[first:end], W, out=s)
-                if b is not None:
-                    of_nets(s, W).add_(b if W.dim() == 2 else b[:, None])
-                scans.forwards(h[first : end + 1])
+            if b is not None:
+                of_nets(s, W).add_(b if W.dim() == 2 else b[:, None])
+            scans.forwards(h[first : end + 1])
         ctx.save_for_backward(x, W, U, h)
         ctx.relu, ctx.make, ctx.reach = relu, make, reach
         return h[-1] if reach else h[1:]
@@ -107,17 +107,17 @@ class BPTT(torch.autograd.Function):
         wants_x, wants_W, _, wants_b, wants_h_0, *_ = ctx.needs_input_grad
         dW, dU, db = W.new_zeros(W.mT.shape), torch.zeros_like(U), U.new_zeros(U.shape[:-1])
         dx = torch.zeros_like(x) if wants_x else None
-        with fast_products:
-            for steps, ds in _from_the_end(dh, h, ctx.make(U, ctx.relu)):
-                flat = by_net(ds, U)
+        for steps, ds in _from_the_end(dh, h, ctx.make(U, ctx.relu)):
+            flat = by_net(ds, U)
+            with fast_products:
                 add_product(dU, flat.mT, by_net(h[steps], U), out=dU)
                 if wants_W:
                     add_gradient(dW, x[steps], flat)
-                if wants_b:
-                    db += flat.sum(-2)
                 if dx is not None:
                     dx[steps] = in_order(flat @ W, ds)
-            dh_0 = in_order(of_nets(ds[0], U) @ U, ds[0]) if wants_h_0 else None
+            if wants_b:
+                db += flat.sum(-2)
+        dh_0 = in_order(of_nets(ds[0], U) @ U, ds[0]) if wants_h_0 else None
         if ctx.reach:
             zero = (ds == 0).flatten(1).all(1)
             ctx.reach.steps = len(x) - steps.start - int(zero.cumprod(0).sum())
