@@ -12,27 +12,30 @@ from typing import Any
 import pytest
 import pytorch_lightning as pl
 
-from exact import CONFIGURATIONS, differences, result_of, run_of
+from exact import CONFIGURATIONS, DRAWN, differences, result_of, run_of
 from seqlab import experiment, strides
 from seqlab.errors import Diverged
 from seqlab.strides import Overlooking, StridingLoop
 
 LOOSE = ("trainer.log_every_n_steps=50", "callbacks.resume.every=1000")
 PLAIN = ("cell=vanilla", "data.train_size=320", "data.batch_size=8", "trainer.max_epochs=2", *LOOSE)
-STRIDING = (
-    "dropout",
-    "shuffled",
-    "carried, dropout",
-    "masked",
-    "vanilla",
-    "workers",
-    "cosine by step",
-    "plateau",
-    "early stopping fires",
-    "validation inside an epoch",
-    "validation by steps",
-    "steps, not epochs",
-)
+STRIDING = {
+    name: CONFIGURATIONS[name]
+    for name in (
+        "dropout",
+        "shuffled",
+        "carried, dropout",
+        "masked",
+        "vanilla",
+        "workers",
+        "cosine by step",
+        "plateau",
+        "early stopping fires",
+        "validation inside an epoch",
+        "validation by steps",
+        "steps, not epochs",
+    )
+} | {"success by validation": ["data=reber", *DRAWN[2:]]}
 """Configurations whose steps are made in strides."""
 
 
@@ -105,7 +108,7 @@ def test_strides_change_no_bit(name: str, tmp_path: Path, monkeypatch: pytest.Mo
         made.append(ahead)
         strides.alone(loop, ahead)
 
-    strided, other = (run_of(tmp_path / loop, *CONFIGURATIONS[name], *LOOSE) for loop in ("strided", "other"))
+    strided, other = (run_of(tmp_path / loop, *STRIDING[name], *LOOSE) for loop in ("strided", "other"))
     experiment.make(strided, stride)
     assert made
     monkeypatch.setattr(StridingLoop, "_ahead", lambda _: 0)

@@ -25,7 +25,7 @@ from seqlab.nets import add_product, by_net
 from seqlab.products import fast_products
 from seqlab.spec import IGNORE
 
-ROOM = 1 << 20
+ROOM = 1 << 21
 """How many logits there are at a time."""
 HALF = torch.bfloat16, torch.float16
 FEW = 32
@@ -119,51 +119,65 @@ class ReadoutCrossEntropy(torch.autograd.Function):
         """The loss in nats for hidden states h (N, H), V (K, H), c (K,) or none, and targets y (N,).
 
         The gradients are made on the way, while the logits are there. Of R nets (``seqlab.nets``) each argument has one
-        more axis in front, and the same positions count for all of them.
+        more axis in front, and the loss is the mean of theirs.
         """
         N, nets = y.shape[-1], y.shape[:-1].numel()
-        counts = (y.view(nets, N)[0] != IGNORE).nonzero()[:, 0]
-        if len(counts) < N:
-            h, y = h.index_select(-2, counts), y.index_select(-1, counts)
-        share, length = 1 / max(y.numel(), 1), max(1, ROOM // (nets * V.shape[-2]))
+        places = _counting(y)
+        if places.shape[-1] < N:
+            h, y = h.take_along_dim(places[..., None], -2), y.gather(-1, places)
+        counts = (y != IGNORE).to(h.dtype)
+        shares = counts / (nets * counts.sum(-1, keepdim=True)).clamp(min=1)
+        y, length = y.clamp(min=0), max(1, ROOM // (nets * V.shape[-2]))
         dh, dV, dc = torch.empty_like(h), torch.zeros_like(V), V.new_zeros(V.shape[:-1])
         E = h.new_zeros(())
         with fast_products:
-            for h_i, y_i, dh_i in zip(h.split(length, -2), y.split(length, -1), dh.split(length, -2), strict=True):
-                E_i, r = _residual(h_i, V, c, y_i, share)
+            some = h.split(length, -2), y.split(length, -1), shares.split(length, -1), dh.split(length, -2)
+            for h_i, y_i, shares_i, dh_i in zip(*some, strict=True):
+                E_i, r = _residual(h_i, V, c, y_i, shares_i)
                 E += E_i
                 torch.matmul(r, V, out=dh_i)
                 add_product(dV, r.mT, h_i, out=dV)
                 if c is not None:
                     dc += r.sum(-2)
-        ctx.save_for_backward(counts, dh, dV, dc)
+        ctx.save_for_backward(places, dh, dV, dc)
         ctx.N, ctx.bias = N, c is not None
-        return E * share
+        return E
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, dE: Tensor) -> tuple[Tensor | None, ...]:
         """∂E/∂(h, V, c), zero for hidden states whose position does not count."""
-        counts, *gradients = ctx.saved_tensors
+        places, *gradients = ctx.saved_tensors
         if not (dE.is_cpu and dE == 1):
             gradients = [gradient * dE for gradient in gradients]
         dh, dV, dc = gradients
-        if len(counts) < ctx.N:
-            dh = dh.new_zeros(*dh.shape[:-2], ctx.N, dh.shape[-1]).index_copy_(-2, counts, dh)
+        if places.shape[-1] < ctx.N:
+            whole = dh.new_zeros(*dh.shape[:-2], ctx.N, dh.shape[-1])
+            dh = whole.scatter_(-2, places[..., None].expand_as(dh), dh)
         return dh, dV, dc if ctx.bias else None, None
 
 
-def _residual(h: Tensor, V: Tensor, c: Tensor | None, y: Tensor, share: float) -> tuple[Tensor, Tensor]:
+def _counting(y: Tensor) -> Tensor:
+    """Places of positions that count (…, n); of several nets as many of each, others too where it has fewer."""
+    counts = y != IGNORE
+    of_nets = counts.sum(-1)
+    n = int(of_nets.max())
+    if (of_nets == n).all():
+        return counts.nonzero()[:, -1].view(*y.shape[:-1], n)
+    return counts.byte().argsort(dim=-1, descending=True, stable=True)[..., :n]
+
+
+def _residual(h: Tensor, V: Tensor, c: Tensor | None, y: Tensor, shares: Tensor) -> tuple[Tensor, Tensor]:
     """Σ E_t over some positions, and their residuals r (…, n, K), each times its share of the mean."""
     symbols = -2 if V.shape[-2] <= FEW else -1
     z = V @ h.mT if symbols == -2 else h @ V.mT
     if c is not None:
         z += c[..., None] if symbols == -2 else c[..., None, :]
     z -= z.amax(symbols, keepdim=True)
-    y = y.unsqueeze(symbols)
+    y, shares = y.unsqueeze(symbols), shares.unsqueeze(symbols)
     z_y = z.gather(symbols, y)
     total = z.exp_().sum(symbols, keepdim=True)
-    E = (total.log() - z_y).sum()
-    z *= share / total  # ŷ
-    z.scatter_add_(symbols, y, z.new_full((), -share).expand_as(y))  # − y
+    E = (shares * (total.log() - z_y)).sum()
+    z *= shares / total  # ŷ
+    z.scatter_add_(symbols, y, -shares)  # − y
     return E, z.mT if symbols == -2 else z

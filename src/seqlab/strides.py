@@ -108,7 +108,7 @@ class StridingLoop(_TrainingEpochLoop):
             and trainer._val_check_time_interval is None
             and isinstance(trainer.profiler, NoProfiler)
             and not any(each.reduce_on_plateau and each.interval == "step" for each in trainer.lr_scheduler_configs)
-            and not (task.own or task.success.criteria)
+            and not (task.own or task.success.watches or task.success.complete)
             and all(getattr(task, name) is None for name in OF_A_STEP)
             and all(getattr(type(task), name) is getattr(pl.LightningModule, name) for name in OF_THE_OPTIMIZER)
         )
@@ -158,9 +158,9 @@ class StridingLoop(_TrainingEpochLoop):
         self._batches_that_stepped += 1
 
 
-def alone(loop: StridingLoop, ahead: int) -> None:
-    """A stride of one run."""
-    end = time.monotonic() + LONGEST
+def alone(loop: StridingLoop, ahead: int, of: int = 1) -> None:
+    """A stride of one run, of as many that take turns."""
+    end = time.monotonic() + LONGEST / of
     for _ in range(ahead):
         step(loop, loop.begin())
         if time.monotonic() > end:

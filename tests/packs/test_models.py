@@ -58,6 +58,8 @@ def batch(K: int, loss_at: str, tokens: bool) -> tuple[Tensor, Tensor]:
     y = torch.randint(K, (R * B,) if loss_at == "last" else (R * B, T))
     if loss_at == "masked":
         y[:, :5] = IGNORE
+        y[:B] = IGNORE  # of the first net nothing counts
+        y[-1, 6:] = y[-2] = IGNORE
     return x, y
 
 

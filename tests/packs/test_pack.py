@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import signal
 from collections.abc import Sequence
 from contextlib import suppress
@@ -64,9 +65,9 @@ def strides(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How many runs have made each stride together."""
     seen: list[int] = []
 
-    def counting(stack: Stack, ahead: int, trusted: bool) -> bool:
+    def counting(stack: Stack, ahead: int, tried: set[bool]) -> bool:
         seen.append(len(stack.loops))
-        return together(stack, ahead, trusted)
+        return together(stack, ahead, tried)
 
     monkeypatch.setattr("seqlab.packs.pack.together", counting)
     return seen
@@ -124,18 +125,29 @@ def test_what_cannot_be_computed_together_is_computed_alone_to_the_same_bits(
     assert told == [f"{len(packed)} runs of a pack are computed one after the other: {why}."]
 
 
-@pytest.mark.parametrize("words", [["data=parity"], ["data=recall", "data.length=32", "data.vocabulary_size=40"]])
-def test_steps_of_other_lengths_or_places_that_count_are_made_alone(
-    words: list[str], tmp_path: Path, strides: list[int], caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize("cell", ["cell=vanilla", pytest.param("cell=lstm_native", marks=by_c)])
+@pytest.mark.parametrize(
+    ("data", "packed_with"),
+    [
+        ("parity", {4}),
+        ("reverse_string", {4}),
+        ("recall data.length=32 data.vocabulary_size=40", {4}),
+        ("reber", {4}),
+        ("temporal_order", {1, 2, 3, 4}),
+    ],
+)
+def test_sequences_of_other_lengths_or_places_that_count(
+    data: str, packed_with: set[int], cell: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Training sequences of random lengths, or queries at random places, are others for each seed: no fault of anybody."""
-    words = [*words, *DRAWN[2:]]
+    """They are others for each seed: what comes behind shorter ones is no part of them, but their last step is theirs."""
+    words = [f"data={data.split()[0]}", *data.split()[1:], *DRAWN[2:], cell]
     alone, packed = (runs_in(tmp_path / made, *words) for made in ("alone", "packed"))
     for run in alone:
         experiment.make(run)
     made_together(packed)
-    assert strides
     assert "one after the other" not in caplog.text
+    summaries = [json.loads((run.folder / NAMES["summary"]).read_text()) for run in packed]
+    assert {summary.get("packed", 1) for summary in summaries} <= packed_with
     for one, other in zip(alone, packed, strict=True):
         for before, after in zip(rows(one), rows(other), strict=True):
             assert after == pytest.approx(before, rel=1e-3, abs=1e-5)

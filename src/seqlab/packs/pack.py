@@ -35,7 +35,8 @@ class Pack:
         self.turn = threading.Condition()
         self.working = 0
         self.wishes: list[_Wish] = []
-        self.trusted: dict[Hashable, bool] = {}
+        self.tried: dict[Hashable, set[bool]] = defaultdict(set)
+        self.apart: set[Hashable] = set()
 
     def make(self, jobs: Sequence[Callable[[], None]]) -> None:
         """Do all jobs, which stride by ``stride``, and return when the last one has ended. They raise nothing."""
@@ -80,24 +81,24 @@ class Pack:
     def _stride(self, of_kind: Hashable, wishes: Sequence[_Wish]) -> None:
         """Strides of one kind: together, as long as that is possible."""
         loops, ahead = [wish.loop for wish in wishes], min(wish.ahead for wish in wishes)
-        if len(loops) > 1 and self.trusted.get(of_kind) is not False:
+        if len(loops) > 1 and of_kind not in self.apart:
             try:
-                self.trusted[of_kind] = together(Stack(loops), ahead, of_kind in self.trusted)
-                if not self.trusted[of_kind]:
-                    self._warn(loops, "gradients come out otherwise")
+                if not together(Stack(loops), ahead, self.tried[of_kind]):
+                    self._part(of_kind, loops, "gradients come out otherwise")
                 return
             except NotStackable as error:
-                self.trusted[of_kind] = False
-                self._warn(loops, str(error))
+                self._part(of_kind, loops, str(error))
             except Exception as error:
                 for loop in loops:
                     loop.error = loop.error or error
                 return
         for wish in wishes:
             try:
-                strides.alone(wish.loop, wish.ahead)
+                strides.alone(wish.loop, wish.ahead, len(loops))
             except Exception as error:
                 wish.loop.error = error
 
-    def _warn(self, loops: Sequence[StridingLoop], why: str) -> None:
+    def _part(self, of_kind: Hashable, loops: Sequence[StridingLoop], why: str) -> None:
+        """From now on strides of this kind are not made together."""
+        self.apart.add(of_kind)
         log.warning("%d runs of a pack are computed one after the other: %s.", len(loops), why)

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from seqlab import strides
 from seqlab.cells.base import State, batch_axes, like, map_state, tensors
@@ -38,29 +39,33 @@ def kind(loop: StridingLoop) -> Hashable:
 
 
 @torch.enable_grad()
-def together(stack: Stack, ahead: int, trusted: bool) -> bool:
+def together(stack: Stack, ahead: int, tried: set[bool]) -> bool:
     """A stride of several runs, and whether gradients come out together as they do alone.
 
-    A step that they cannot make together, each makes alone, and with it the stride ends: where lengths differ, where
-    not the same positions count, where a loss is no number. So it does where a run fails, whose ``error`` says how.
+    From a step on that they cannot make together, each makes its steps alone: where the last step is at another place,
+    where a loss is no number. Where a run fails, whose ``error`` says how, the stride ends.
 
     Args:
         stack: the runs.
         ahead: how many steps there may be.
-        trusted: whether that is known of gradients of their kind; else it is tried, before anything is learned.
+        tried: of which of even and uneven batches of their kind that is known; the others are tried, before anything is
+            learned.
     """
     end = time.monotonic() + strides.LONGEST
-    for _ in range(ahead):
+    for done in range(ahead):
         batches: list[Any] = [_attempt(loop, loop.begin) for loop in stack.loops]
         made = not stack.failed and stack.gradients(batches)
-        agreed = not made or trusted or stack.agree(batches)
+        agreed = not made or stack.even in tried or stack.agree(batches)
         if not (made and agreed):
             stack.part()
             for loop, batch in zip(stack.loops, batches, strict=True):
                 if not loop.error:
                     _attempt(loop, partial(strides.step, loop, batch))
+            for loop in stack.loops:
+                if not loop.error:
+                    _attempt(loop, partial(strides.alone, loop, ahead - done - 1, len(stack.loops)))
             return agreed
-        trusted = True
+        tried.add(stack.even)
         for loop in stack.loops:
             _attempt(loop, loop.before)
         stack.learn()
@@ -92,6 +97,7 @@ class Stack:
         loops: the same, those beside each other whose optimizers are set alike.
         loss: the mean loss of all, at the last step.
         found: the gradients by the optimizers' weights, stacked, at the last step.
+        even: whether the batches of the last step are of one length, and the same positions count in all.
 
     Raises:
         NotStackable: their models or optimizers cannot be computed together.
@@ -99,6 +105,7 @@ class Stack:
 
     loss: Tensor
     found: tuple[Tensor, ...]
+    even: bool
 
     def __init__(self, loops: Sequence[StridingLoop]):
         if type(loops[0].optimizer) not in ELEMENTWISE:
@@ -124,13 +131,13 @@ class Stack:
 
     def gradients(self, batches: Sequence[Batch]) -> bool:
         """Find the gradients of all, and whether they could be found together."""
-        xs, ys = zip(*batches, strict=True)
-        if len({(x.shape, y.shape) for x, y in batches}) > 1 or not self._same_count(ys):
+        joined = self._beside(batches)
+        if joined is None:
             return False
         lead, own, carried = self.lead, self.lead.model, self.lead.carried
         lead.model, lead.carried = self.model, {"train": self.state}
         try:
-            loss = lead.loss((torch.cat(xs), torch.cat(ys)), "train")
+            loss = lead.loss(joined, "train")
             state = lead.carried["train"]
         finally:
             lead.model, lead.carried = own, carried
@@ -178,12 +185,20 @@ class Stack:
         """Runs whose optimizers are set alike, by number."""
         return [list(own) for _, own in groupby(range(len(self.loops)), lambda i: _settings(self.loops[i]))]
 
-    def _same_count(self, ys: Sequence[Tensor]) -> bool:
-        """Whether the same positions count for all."""
-        if self.lead.spec.loss_at in ("every", "last"):
-            return True
-        counts = torch.stack(list(ys)) != IGNORE
-        return bool((counts == counts[0]).all())
+    def _beside(self, batches: Sequence[Batch]) -> Batch | None:
+        """Sequences beside each other; shorter ones are filled up where what comes behind them does not count."""
+        xs, ys = zip(*batches, strict=True)
+        spec = self.lead.spec
+        alike = len({(x.shape, y.shape) for x, y in batches}) == 1
+        if spec.loss_at in ("every", "last") or ys[0].is_floating_point():
+            self.even = True
+            return (torch.cat(xs), torch.cat(ys)) if alike else None
+        if not alike and spec.carried:
+            return None
+        x, y = _filled(xs, 0), _filled(ys, IGNORE)
+        counts = y.unflatten(0, (len(ys), -1)) != IGNORE
+        self.even = alike and bool((counts == counts[0]).all())
+        return x, y
 
     def _clipped(self, gradients: Sequence[Tensor]) -> Sequence[Tensor]:
         """As ``nn.utils.clip_grad_norm_`` and ``clip_grad_value_`` clip those of one net; two may be one tensor."""
@@ -205,6 +220,11 @@ class Stack:
             return None
         parts = [tensors(map_state(torch.zeros_like, known) if state is None else state) for state in states]
         return like(known, map(torch.cat, zip(*parts, strict=True), self.axes))
+
+
+def _filled(parts: Sequence[Tensor], value: int) -> Tensor:
+    """Parts (B, T, …) of any lengths below each other (R B, longest T, …)."""
+    return pad_sequence([part.transpose(0, 1) for part in parts], padding_value=value).flatten(1, 2).transpose(0, 1)
 
 
 def _settings(loop: StridingLoop) -> str:

@@ -110,7 +110,7 @@ class SequenceTask(pl.LightningModule, ABC):
         Training sequences are held against the criteria, where these ask for them. Nothing, where the data do not say
         what is right.
         """
-        if self.spec.right is None or (split == "train" and not self.success.wrong.maxlen):
+        if self.spec.right is None or (split == "train" and not self.success.watches):
             return {}
         x, y = batch
         with torch.no_grad():
@@ -208,7 +208,7 @@ class SequenceTask(pl.LightningModule, ABC):
     def on_train_start(self) -> None:
         """Starts the clock, and learns how often Lightning writes."""
         self.carried["train"] = map_state(lambda part: part.to(self.device), self.carried.get("train"))
-        if self.trainer.world_size > 1 and any(criterion.last for criterion in self.success.criteria):
+        if self.trainer.world_size > 1 and self.success.watches:
             raise ConfigError(
                 f"trainer.devices={self.trainer.world_size}: success is judged on training sequences in their order, "
                 "which one process must see. Take trainer.devices=1."

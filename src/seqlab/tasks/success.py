@@ -30,6 +30,11 @@ class Success:
         self.errors: deque[float] = deque(maxlen=self.wrong.maxlen)
 
     @property
+    def watches(self) -> bool:
+        """Whether training sequences are held against a criterion, and not only validation."""
+        return bool(self.wrong.maxlen)
+
+    @property
     def complete(self) -> bool:
         """Whether there are criteria, and all are met."""
         return bool(self.criteria) and len(self.met) == len(self.criteria)
@@ -41,7 +46,7 @@ class Success:
 
     def trained(self, right: Sequence[bool], errors: Sequence[float]) -> None:
         """The sequences of a training batch were answered, each with a mean absolute error."""
-        if not self.wrong.maxlen:
+        if not self.watches:
             return
         self.wrong.extend(not answer for answer in right)
         self.errors.extend(errors)
