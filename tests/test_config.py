@@ -27,6 +27,15 @@ WRONG = [
     ),
     (["experiment=6a"], "experiment=6a: no such experiment. Did you mean hochreiter1997/6a?"),
     (["experiment=hochreiter1997"], "tallec2018/…. All of them: seqlab list experiment."),
+    (["cell=null"], "cell=null: not the name of an option. Available: attention, gru, gru_native, hmm, irnn, lstm, "),
+    (
+        ["~cell.bias", "callbacks=null"],
+        "callbacks=null: not the name of an option. Available: default, early_stopping, ",
+    ),
+    (
+        ["logger=3"],
+        "logger=3: not the name of an option. Available: csv, mlflow, none, tensorboard, wandb. ~logger turns ",
+    ),
     (["cell.hiden_size=3"], "cell.hiden_size: no such key. Did you mean cell.hidden_size?"),
     (["cell.hiden.size=3"], "cell.hiden: no such key. Did you mean cell.hidden_size?"),
     (["cell.hidden_size.x=3"], "cell.hidden_size.x: no such key."),
@@ -46,7 +55,6 @@ WRONG = [
     (["trainer.precision=bogus"], "trainer=auto: "),
     (["trainer.limit_train_batches=abc"], "trainer=auto: "),
     (["data=text", "data.vocabulary_size=0"], "data.vocabulary_size: got 0; expected an integer of at least 1."),
-    (["cell=null"], "Config group override must be a string"),
     (["cell.dropout=1.0"], "cell.dropout: got 1.0; expected a number of at least 0 and below 1."),
     (["cell.bias=maybe"], "cell.bias: 'maybe' is text; expected true or false, such as true."),
     (["trainer.max_epochs=ten"], "trainer.max_epochs: got 'ten'; expected an integer of at least 1, or -1."),

@@ -11,11 +11,14 @@ from typing import Any
 from hydra.errors import ConfigCompositionException, MissingConfigException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
-from yaml import YAMLError
+from yaml import YAMLError, safe_load
 
 from seqlab import plugins
 from seqlab.config import CONFIG_NAME
 from seqlab.errors import ConfigError, InputError, suggestion
+
+OFF = "callbacks", "logger"
+"""Groups that a run can do without."""
 
 
 def explain(error: Exception, arguments: Sequence[str], words: Sequence[str] = ()) -> InputError:
@@ -48,6 +51,14 @@ def explain(error: Exception, arguments: Sequence[str], words: Sequence[str] = (
         mark = getattr(error, "problem_mark", None)
         where = f"{mark.name}, line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
         return ConfigError(f"{where}not valid YAML ({getattr(error, 'problem', text)}).")
+    if "group override must be a string" in text:
+        choices = [argument for argument in arguments if plugins.is_choice(argument.partition("=")[0])]
+        wanted = next(choice for choice in choices if not isinstance(safe_load(choice.partition("=")[2]), str | list))
+        group = re.split("[@=]", wanted)[0]
+        off = f" ~{group} turns all of them off." if group in OFF else ""
+        return ConfigError(
+            f"{wanted}: not the name of an option. Available: {plugins.listed(plugins.options(group, config_dir))}.{off}"
+        )
     if "Sweeping over Hydra's configuration" in text:
         wanted = text.rpartition(" : ")[2].strip("'").removeprefix("hydra.sweeper.")
         return ConfigError(f"{wanted}: several values of it make no sweep. Give one, or put the list in brackets.")

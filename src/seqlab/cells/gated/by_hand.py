@@ -1,7 +1,6 @@
 """Backpropagation through time by hand for cells of four units: i, f, g, o of an LSTM; n, r, z, q of a GRU.
 
-Steps are taken some at a time, on both ways: what products make the scan then finds in the caches, and the other way
-round; and there are never the gradients by the units of all steps.
+Steps are taken some at a time, so that there are never the gradients by the units of all of them.
 """
 
 from __future__ import annotations
