@@ -11,7 +11,7 @@ from typing import Any
 from hydra.errors import ConfigCompositionException, MissingConfigException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
-from yaml import YAMLError, safe_load
+from yaml import YAMLError
 
 from seqlab import plugins
 from seqlab.config import CONFIG_NAME
@@ -52,13 +52,15 @@ def explain(error: Exception, arguments: Sequence[str], words: Sequence[str] = (
         where = f"{mark.name}, line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
         return ConfigError(f"{where}not valid YAML ({getattr(error, 'problem', text)}).")
     if "group override must be a string" in text:
-        choices = [argument for argument in arguments if plugins.is_choice(argument.partition("=")[0])]
-        wanted = next(choice for choice in choices if not isinstance(safe_load(choice.partition("=")[2]), str | list))
-        group = re.split("[@=]", wanted)[0]
-        off = f" ~{group} turns all of them off." if group in OFF else ""
-        return ConfigError(
-            f"{wanted}: not the name of an option. Available: {plugins.listed(plugins.options(group, config_dir))}.{off}"
+        given = (re.split("[@=]", argument) for argument in arguments if plugins.is_choice(argument.partition("=")[0]))
+        chosen = (
+            (group, value, plugins.options(group, config_dir))
+            for group, *_, values in given
+            for value in values.strip("[]").split(",")
         )
+        group, value, known = next(choice for choice in chosen if choice[1] not in choice[2])
+        off = f" ~{group} turns all of them off." if group in OFF else ""
+        return ConfigError(f"{group}={value}: not the name of an option. Available: {plugins.listed(known)}.{off}")
     if "Sweeping over Hydra's configuration" in text:
         wanted = text.rpartition(" : ")[2].strip("'").removeprefix("hydra.sweeper.")
         return ConfigError(f"{wanted}: several values of it make no sweep. Give one, or put the list in brackets.")
