@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import product
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
+from seqlab import products
 from seqlab.cells import bptt, spans
-from seqlab.cells.bptt import native
+from seqlab.cells.bptt import by_hand, native
 from seqlab.cells.bptt.scans import TorchScans
 from seqlab.errors import ConfigError
 from seqlab.native import Unavailable
+from seqlab.nets import add_product
 
 DOUBLE, SINGLE = 1e-13, 2e-6
 """How far numbers may be apart, as a share of the largest of them."""
@@ -74,6 +77,31 @@ def test_all_engines_compute_the_same(
     for relu, tokens in product((False, True), repeat=2):
         x, parts = inputs(T, B, K, tokens, dtype), weights(H, K, B, dtype)
         assert_near(run(function, x, parts, relu, engine), run(function, x, parts, relu, "reference"), share)
+
+
+def test_small_products_stay_where_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only those of many steps at once go to another library, whose every call costs more than a step."""
+    seen: dict[str, set[str]] = {"steps": set(), "many steps": set()}
+
+    class Noting(TorchScans):
+        def forwards(self, h: Tensor) -> None:
+            seen["steps"].add(products.switch.fp32_precision)
+            super().forwards(h)
+
+        def backwards(self, dh: Tensor, ds: Tensor, h: Tensor) -> None:
+            seen["steps"].add(products.switch.fp32_precision)
+            super().backwards(dh, ds, h)
+
+    def noting(*given: Any, **more: Any) -> Tensor:
+        seen["many steps"].add(products.switch.fp32_precision)
+        return add_product(*given, **more)
+
+    before = products.switch.fp32_precision
+    monkeypatch.setattr(products, "faster_and_exact", lambda: True)
+    monkeypatch.setattr(bptt, "TorchScans", Noting)
+    monkeypatch.setattr(by_hand, "add_product", noting)
+    run(bptt.hidden_states, inputs(5, 4, 6, True, torch.float32), weights(7, 6, 4, torch.float32), False, "torch")
+    assert seen == {"steps": {before}, "many steps": {"bf16"}}
 
 
 @pytest.mark.parametrize("engine", BY_HAND)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import signal
+from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
@@ -21,6 +22,7 @@ from seqlab.callbacks.checkpoints import ExactResume
 from seqlab.cells.bptt import native
 from seqlab.checkpoints import LAST, read
 from seqlab.errors import Interrupted, SeqlabError
+from seqlab.heads import Readout, cross_entropy
 from seqlab.ledger import NAMES
 from seqlab.packs import Pack
 from seqlab.packs.stack import Stack, together
@@ -38,14 +40,14 @@ OWN = (
 )
 
 
-def made_together(runs: Sequence[Run]) -> None:
+def made_together(runs: Sequence[Run], pack: Pack | None = None) -> None:
     """Make some runs as a pack."""
+    pack = pack or Pack()
 
     def make(run: Run) -> None:
         with suppress(SeqlabError):
             experiment.make(run, pack.stride)
 
-    pack = Pack()
     pack.make([partial(make, run) for run in runs])
 
 
@@ -133,7 +135,7 @@ def test_what_cannot_be_computed_together_is_computed_alone_to_the_same_bits(
         ("reverse_string", {4}),
         ("recall data.length=32 data.vocabulary_size=40", {4}),
         ("reber", {4}),
-        ("temporal_order", {1, 2, 3, 4}),
+        ("two_sequence data.length=20 data.information=3", {1, 4}),
     ],
 )
 def test_sequences_of_other_lengths_or_places_that_count(
@@ -151,6 +153,24 @@ def test_sequences_of_other_lengths_or_places_that_count(
     for one, other in zip(alone, packed, strict=True):
         for before, after in zip(rows(one), rows(other), strict=True):
             assert after == pytest.approx(before, rel=1e-3, abs=1e-5)
+
+
+def test_a_stride_that_cannot_be_made_together_is_made_alone(tmp_path: Path, strides: list[int]) -> None:
+    """From the step on at which the last steps are at several places, and not ended: there is one in each epoch."""
+    packed = runs_in(tmp_path, "data=two_sequence", "data.length=20", *DRAWN[2:], "trainer.max_epochs=3")
+    made_together(packed)
+    assert strides == [4, 4, 4]
+
+
+def test_gradients_are_tried_again_where_lengths_differ(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A model's own mean over all that counts is that of the means only where as much counts in each."""
+    monkeypatch.setattr(Readout, "cross_entropy", lambda self, h, y: cross_entropy(self(h), y))
+    pack = Pack()
+    pack.tried = defaultdict(lambda: {True})
+    made_together(runs_in(tmp_path, "data=reverse_string", *DRAWN[2:]), pack)
+    assert "gradients come out otherwise" in caplog.text
 
 
 def test_a_run_that_diverges_ends_alone(tmp_path: Path, strides: list[int]) -> None:
