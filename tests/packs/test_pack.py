@@ -11,6 +11,7 @@ from contextlib import suppress
 from functools import partial
 from itertools import product
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, NoReturn
 
 import pytest
@@ -27,6 +28,7 @@ from seqlab.ledger import NAMES
 from seqlab.packs import Pack
 from seqlab.packs.stack import Stack, together
 from seqlab.runs import Run
+from seqlab.spec import IGNORE
 
 by_c = pytest.mark.skipif("no C compiler" in native.obstacle(torch.zeros(1)), reason="needs a C compiler")
 LOOSE = ("trainer.log_every_n_steps=50", "callbacks.resume.every=1000")
@@ -232,3 +234,16 @@ def test_a_fault_in_a_stride_is_told_by_all_whose_it_was(tmp_path: Path, monkeyp
     for run in packed:
         assert run.status.state == "failed"
         assert "ZeroDivisionError: odd" in run.status.cause
+
+
+@pytest.mark.parametrize("carried", [True, False])
+def test_a_state_that_is_carried_along_goes_through_no_filling(carried: bool) -> None:
+    """Sequences are filled up only where nothing comes after them."""
+    spec = SimpleNamespace(loss_at="masked", carried=carried)
+    stack: Any = SimpleNamespace(lead=SimpleNamespace(spec=spec))
+    batches = [(torch.ones(2, T, dtype=torch.int64), torch.ones(2, T, dtype=torch.int64)) for T in (3, 5)]
+    joined = Stack._beside(stack, batches)
+    assert (joined is None) == carried
+    if joined:
+        assert joined[0].tolist() == [[1, 1, 1, 0, 0]] * 2 + [[1] * 5] * 2
+        assert joined[1].tolist() == [[1, 1, 1, IGNORE, IGNORE]] * 2 + [[1] * 5] * 2
