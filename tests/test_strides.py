@@ -6,7 +6,9 @@ does not, in all configurations.
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -128,6 +130,18 @@ def test_divergence_is_told_at_its_step(tmp_path: Path, monkeypatch: pytest.Monk
         told.append(str(error.value))
     assert told[0] == told[1]
     assert "at step 50" not in told[0]
+
+
+@pytest.mark.parametrize(("of", "steps"), [(1, 5), (5, 1)])
+def test_those_that_take_turns_share_the_time(of: int, steps: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that all of them together are no longer away than one alone."""
+    made: list[object] = []
+    clock = itertools.count()
+    monkeypatch.setattr(strides, "step", lambda _, batch: made.append(batch))
+    monkeypatch.setattr(strides, "LONGEST", 4.5)
+    monkeypatch.setattr(strides.time, "monotonic", lambda: next(clock))
+    strides.alone(SimpleNamespace(begin=object), 100, of)  # type: ignore[arg-type]
+    assert len(made) == steps
 
 
 def test_a_stride_ends_in_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
