@@ -37,7 +37,10 @@ STRIDING = {
         "validation by steps",
         "steps, not epochs",
     )
-} | {"success by validation": ["data=reber", *DRAWN[2:]]}
+} | {
+    "success by validation": ["data=reber", *DRAWN[2:]],
+    "early stopping waits for a step": [*CONFIGURATIONS["early stopping fires"], "+trainer.min_steps=38"],
+}
 """Configurations whose steps are made in strides."""
 
 

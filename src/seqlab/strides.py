@@ -108,7 +108,7 @@ class StridingLoop(_TrainingEpochLoop):
             and trainer._val_check_time_interval is None
             and isinstance(trainer.profiler, NoProfiler)
             and not any(each.reduce_on_plateau and each.interval == "step" for each in trainer.lr_scheduler_configs)
-            and not (task.own or task.success.watches or task.success.complete)
+            and not (task.own or task.success.watches or trainer.should_stop)
             and all(getattr(task, name) is None for name in OF_A_STEP)
             and all(getattr(type(task), name) is getattr(pl.LightningModule, name) for name in OF_THE_OPTIMIZER)
         )
