@@ -400,6 +400,15 @@ def test_a_part_of_many_lengths_is_their_mean(seqlab: Command, tmp_path: Path) -
     assert row(out[out.index("by length") :], "rnn") == ["2.5", "12.5", "30.5", "56.5"]
 
 
+def test_costs_of_packed_runs_are_told_to_be_those_of_the_pack(seqlab: Command, tmp_path: Path) -> None:
+    """On the terminal and in the report; where none was packed nothing is said of it."""
+    for seed, told in ((1, {}), (2, {"packed": 8})):
+        put(tmp_path / "runs", "rnn", seed, 0.1, told=told)
+        out = seqlab("compare", "runs", "--html", "report.html").out
+        for page in (out, Path("report.html").read_text()):
+            assert ("runs made in a pack" in page) == bool(told)
+
+
 @pytest.mark.parametrize("columns", [60, 40])
 def test_a_narrow_terminal_gets_less_and_nothing_is_cut(
     seqlab: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, columns: int

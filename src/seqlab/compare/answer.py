@@ -188,6 +188,7 @@ def across(answers: Sequence[Answer]) -> dict[str, list[list[float]]]:
     }
 
 
+PACKED = "Seconds, tokens/s and memory of runs made in a pack are those of the pack."
 LISTED = 6
 """Experiments that a sentence names."""
 LARGER_IS_BETTER = ("accuracy", "exact_match")
@@ -198,6 +199,11 @@ def test_reads(answers: Sequence[Answer]) -> tuple[int, int]:
     """How often a test set was read, and for how many runs."""
     told = [record.summary.get("test_reads", 1) for each in answers for record in each.section.finished]
     return sum(told), len(told)
+
+
+def packed(answers: Sequence[Answer]) -> bool:
+    """Whether any of the runs were made in a pack."""
+    return any("packed" in record.summary for each in answers for record in each.section.finished)
 
 
 def across_words(shared: Mapping[str, Scores]) -> list[str]:

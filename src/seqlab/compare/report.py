@@ -13,7 +13,7 @@ from typing import Any
 from seqlab import lines, terminal
 from seqlab.compare import columns, horizon_view
 from seqlab.compare.across import improvement, interquartile_mean
-from seqlab.compare.answer import Answer, across, across_words
+from seqlab.compare.answer import PACKED, Answer, across, across_words, packed
 from seqlab.compare.curves import AXES
 from seqlab.compare.horizon import Horizon
 from seqlab.compare.pictures import Picture, pictures, profiled
@@ -108,7 +108,7 @@ def _facts(answers: Sequence[Answer], records: Sequence[Record]) -> str:
     return (
         f"{told} Means over seeds with 95 % t-intervals; checkpoints were chosen on validation, and test was read "
         f"{reads(answers)}. Places by paired t-tests, corrected after Holm: a range where they do not decide. "
-        "* is the best reference that needs no training."
+        f"* is the best reference that needs no training.{f' {PACKED}' * packed(answers)}"
     )
 
 

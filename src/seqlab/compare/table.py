@@ -13,7 +13,7 @@ from rich.table import Table
 from seqlab import terminal
 from seqlab.compare import columns
 from seqlab.compare.across import CAUTION, Scores, improvement, interquartile_mean
-from seqlab.compare.answer import Answer, across, across_words, test_reads
+from seqlab.compare.answer import PACKED, Answer, across, across_words, packed, test_reads
 from seqlab.compare.statistics import mean, written
 from seqlab.terminal import LABEL, Terminal
 
@@ -69,7 +69,8 @@ def show(answers: Sequence[Answer]) -> None:
             )
     criteria = any(each.section.criteria for each in answers)
     timed = any(str(column.header).startswith("steps to") for table in tables for column in table.columns)
-    told = f"{LEGEND}{SOLVED * criteria}{UNTIL * timed}{ACROSS * bool(shared)}"
+    costs = f"\n{PACKED}" * packed(answers)
+    told = f"{LEGEND}{SOLVED * criteria}{UNTIL * timed}{costs}{ACROSS * bool(shared)}"
     console.explain(told.format(reads=reads(answers)))
 
 
