@@ -19,6 +19,8 @@ from seqlab.errors import ConfigError, InputError, suggestion
 
 OFF = "callbacks", "logger"
 """Groups that a run can do without."""
+NO_NAME = re.compile(r"null|true|false|[-+]?[\d._]+(e[-+]?\d+)?", re.IGNORECASE)
+"""What is no text in Hydra's grammar of values."""
 
 
 def explain(error: Exception, arguments: Sequence[str], words: Sequence[str] = ()) -> InputError:
@@ -51,15 +53,10 @@ def explain(error: Exception, arguments: Sequence[str], words: Sequence[str] = (
         mark = getattr(error, "problem_mark", None)
         where = f"{mark.name}, line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
         return ConfigError(f"{where}not valid YAML ({getattr(error, 'problem', text)}).")
-    if "group override must be a string" in text:
-        given = (re.split("[@=]", argument) for argument in arguments if plugins.is_choice(argument.partition("=")[0]))
-        chosen = (
-            (group, value, plugins.options(group, config_dir))
-            for group, *_, values in given
-            for value in values.strip("[]").split(",")
-        )
-        group, value, known = next(choice for choice in chosen if choice[1] not in choice[2])
+    if "group override must be a string" in text and (choice := _without_a_name(arguments)):
+        group, value = choice
         off = f" ~{group} turns all of them off." if group in OFF else ""
+        known = plugins.options(group, config_dir)
         return ConfigError(f"{group}={value}: not the name of an option. Available: {plugins.listed(known)}.{off}")
     if "Sweeping over Hydra's configuration" in text:
         wanted = text.rpartition(" : ")[2].strip("'").removeprefix("hydra.sweeper.")
@@ -78,6 +75,13 @@ def explain(error: Exception, arguments: Sequence[str], words: Sequence[str] = (
         key = getattr(cause, "full_key", None)
         return ConfigError(f"{f'{key}: ' if key else ''}{str(cause).splitlines()[0]}")
     return ConfigError(text.splitlines()[0] if text else error.__class__.__name__)
+
+
+def _without_a_name(arguments: Sequence[str]) -> tuple[str, str] | None:
+    """The first group that is given something else than the name of an option, and what it is given."""
+    choices = (re.split("[@=]", argument) for argument in arguments if plugins.is_choice(argument.partition("=")[0]))
+    given = ((group, value) for group, *_, values in choices for value in values.split(","))
+    return next((choice for choice in given if NO_NAME.fullmatch(choice[1])), None)
 
 
 def _dir_argument(arguments: Sequence[str]) -> Path | None:
