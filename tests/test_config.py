@@ -27,6 +27,7 @@ WRONG = [
     ),
     (["experiment=6a"], "experiment=6a: no such experiment. Did you mean hochreiter1997/6a?"),
     (["experiment=hochreiter1997"], "tallec2018/…. All of them: seqlab list experiment."),
+    (["-m", "cell=lstm,null"], "cell=null: not the name of an option."),
     (["cell=null"], "cell=null: not the name of an option. Available: attention, gru, gru_native, hmm, irnn, lstm, "),
     (
         ["~cell.bias", "callbacks=null"],

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from conftest import TINY, Command
+from seqlab import rehearsal
 from seqlab.config import composed
 from seqlab.engines.local import forking
 from seqlab.ledger import Status, find, status
@@ -108,6 +109,14 @@ def test_a_run_is_measured_where_local_runs_are_made(tmp_path: Path) -> None:
         server = pool.submit(os.getppid).result()
     assert apart(parent, run) == server
     assert apart(takes_denormals_as_zero, run)
+
+
+def test_all_steps_of_a_rehearsal_are_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those that are made in strides among them, of which Lightning does not tell."""
+    watch = rehearsal._stopwatch()
+    monkeypatch.setattr(rehearsal, "_stopwatch", lambda: watch)
+    rehearse(composed(["logger=none", *TINY, f"runs_dir={tmp_path}", "trainer.limit_train_batches=40"]))
+    assert len(watch.train) == rehearsal.STEPS
 
 
 def test_a_dry_run_of_what_cannot_run_says_why(seqlab: Command) -> None:

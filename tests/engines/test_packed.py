@@ -75,6 +75,12 @@ def test_runs_that_differ_in_more_are_not_packed(tmp_path: Path) -> None:
     assert [[runs.index(run) for run in pack] for pack in packs] == [[0, 1, 2, 3], [4], [5]]
 
 
+def test_a_run_of_several_processes_is_not_packed(tmp_path: Path) -> None:
+    """It is made by these, and not by a thread beside others."""
+    runs = [run_of(tmp_path, "trainer.devices=2", word) for word in ("seed=1", "seed=2")]
+    assert [len(pack) for pack in Packed().shared_out(runs, 1)] == [1, 1]
+
+
 @pytest.mark.parametrize(
     ("n", "size", "room", "sizes"),
     [(8, 32, 2, [4, 4]), (5, 32, 2, [2, 3]), (1, 32, 4, [1]), (70, 32, 1, [23, 23, 24]), (9, 2, 2, [1, 2, 1, 2, 1, 2])],
