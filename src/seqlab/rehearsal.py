@@ -24,6 +24,15 @@ STEPS, EVALUATED = 30, 5
 """How many batches are trained on, and how many are evaluated."""
 MEASURED = 6
 """How many experiments of a sweep are measured; the others are taken to cost what the nearest measured one does."""
+OF_A_STEP = (
+    "accelerator",
+    "precision",
+    "limit_train_batches",
+    "accumulate_grad_batches",
+    "gradient_clip_val",
+    "gradient_clip_algorithm",
+)
+"""What of a trainer's configuration a step depends on."""
 ROW = 64
 """Octets that a row of ``metrics.csv`` takes."""
 
@@ -111,22 +120,21 @@ def rehearse(run: Run) -> Cost:
     started = time.monotonic()
     from pytorch_lightning import Trainer
 
-    from seqlab import experiment
+    from seqlab import experiment, hooks
     from seqlab.strides import StridingLoop, alone
 
     experiment.set_up(run)
     built = experiment.build(run)
     watch = _stopwatch()
+    hooks.lighten(built.task, [watch])
     config = run.config["trainer"]
-    limits: dict[str, Any] = {
-        name: config[name] for name in ("accelerator", "precision", "limit_train_batches", "accumulate_grad_batches")
-    }
     trainer = Trainer(
-        **limits,
+        **{name: config[name] for name in OF_A_STEP},
         max_steps=STEPS,
         limit_val_batches=EVALUATED,
         num_sanity_val_steps=EVALUATED,
         callbacks=[watch],
+        profiler=config["profiler"] or hooks.NoProfiler(),
         logger=False,
         enable_checkpointing=False,
         enable_progress_bar=False,
