@@ -115,6 +115,13 @@ def test_both_in_one_of_nothing_is_nothing() -> None:
     assert not readout.V.grad.any()
 
 
+@pytest.mark.parametrize("wrong", [-1, 5])
+def test_a_target_that_is_no_symbol_is_an_error(wrong: int) -> None:
+    """And is not taken for another one."""
+    with pytest.raises((IndexError, RuntimeError), match="out of bounds"):
+        Readout(3, 5, bias=True).cross_entropy(torch.randn(4, 3), torch.tensor([0, wrong, 2, IGNORE]))
+
+
 def test_both_in_one_are_sure_of_extreme_logits() -> None:
     """The largest logit is taken off before its exponential."""
     readout, y = Readout(3, 5, bias=False).double(), torch.tensor([0, 1])

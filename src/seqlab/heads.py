@@ -125,9 +125,9 @@ class ReadoutCrossEntropy(torch.autograd.Function):
         places = _counting(y)
         if places.shape[-1] < N:
             h, y = h.take_along_dim(places[..., None], -2), y.gather(-1, places)
-        counts = (y != IGNORE).to(h.dtype)
-        shares = counts / (nets * counts.sum(-1, keepdim=True)).clamp(min=1)
-        y, length = y.clamp(min=0), max(1, ROOM // (nets * V.shape[-2]))
+        counts = y != IGNORE
+        shares = counts.to(h.dtype) / (nets * counts.sum(-1, keepdim=True)).clamp(min=1)
+        y, length = y.where(counts, 0), max(1, ROOM // (nets * V.shape[-2]))
         dh, dV, dc = torch.empty_like(h), torch.zeros_like(V), V.new_zeros(V.shape[:-1])
         E = h.new_zeros(())
         with fast_products:
@@ -136,7 +136,7 @@ class ReadoutCrossEntropy(torch.autograd.Function):
                 E_i, r = _residual(h_i, V, c, y_i, shares_i)
                 E += E_i
                 torch.matmul(r, V, out=dh_i)
-                add_product(dV, r.mT, h_i, out=dV)
+                add_product(dV, r.mT, h_i)
                 if c is not None:
                     dc += r.sum(-2)
         ctx.save_for_backward(places, dh, dV, dc)

@@ -39,6 +39,6 @@ def places(ids: Tensor, tables: Tensor) -> Tensor:
     return (ids.unflatten(1, (R, -1)) + own).flatten(1)
 
 
-def add_product(to: Tensor, a: Tensor, b: Tensor, out: Tensor) -> Tensor:
-    """``to + a @ b`` for matrices, or for stacks of them."""
-    return (torch.addmm if a.dim() == 2 else torch.baddbmm)(to, a, b, out=out)
+def add_product(to: Tensor, a: Tensor, b: Tensor) -> Tensor:
+    """Adds a @ b in place, of matrices, or of stacks of them."""
+    return to.addmm_(a, b) if a.dim() == 2 else to.baddbmm_(a, b)

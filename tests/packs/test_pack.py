@@ -242,7 +242,7 @@ def test_a_state_that_is_carried_along_goes_through_no_filling(carried: bool) ->
     spec = SimpleNamespace(loss_at="masked", carried=carried)
     stack: Any = SimpleNamespace(lead=SimpleNamespace(spec=spec))
     batches = [(torch.ones(2, T, dtype=torch.int64), torch.ones(2, T, dtype=torch.int64)) for T in (3, 5)]
-    joined = Stack._beside(stack, batches)
+    joined = Stack._batch(stack, batches)
     assert (joined is None) == carried
     if joined:
         assert joined[0].tolist() == [[1, 1, 1, 0, 0]] * 2 + [[1] * 5] * 2

@@ -36,4 +36,4 @@ def add_gradient(dW: Tensor, x: Tensor, dWx: Tensor) -> None:
         rows = by_net(places(x, dW)[..., None], dW).flatten()
         dW.flatten(0, -2).index_add_(0, rows, dWx.flatten(0, -2))
     else:
-        add_product(dW, by_net(x, dW).to(dW.dtype).mT, dWx, out=dW)
+        add_product(dW, by_net(x, dW).to(dW.dtype).mT, dWx)

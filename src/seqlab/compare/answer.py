@@ -188,7 +188,8 @@ def across(answers: Sequence[Answer]) -> dict[str, list[list[float]]]:
     }
 
 
-PACKED = "Seconds, tokens/s and memory of runs made in a pack are those of the pack."
+PACKED = "Seconds and memory of runs made in a pack, and so their tokens/s, include the others'."
+"""What their costs tell."""
 LISTED = 6
 """Experiments that a sentence names."""
 LARGER_IS_BETTER = ("accuracy", "exact_match")

@@ -131,7 +131,7 @@ class Stack:
 
     def gradients(self, batches: Sequence[Batch]) -> bool:
         """Find the gradients of all, and whether they could be found together."""
-        joined = self._beside(batches)
+        joined = self._batch(batches)
         if joined is None:
             return False
         lead, own, carried = self.lead, self.lead.model, self.lead.carried
@@ -185,20 +185,16 @@ class Stack:
         """Runs whose optimizers are set alike, by number."""
         return [list(own) for _, own in groupby(range(len(self.loops)), lambda i: _settings(self.loops[i]))]
 
-    def _beside(self, batches: Sequence[Batch]) -> Batch | None:
+    def _batch(self, batches: Sequence[Batch]) -> Batch | None:
         """Sequences beside each other; shorter ones are filled up where what comes behind them does not count."""
-        xs, ys = zip(*batches, strict=True)
-        spec = self.lead.spec
-        alike = len({(x.shape, y.shape) for x, y in batches}) == 1
-        if spec.loss_at in ("every", "last") or ys[0].is_floating_point():
-            self.even = True
-            return (torch.cat(xs), torch.cat(ys)) if alike else None
-        if not alike and spec.carried:
+        (xs, ys), spec = zip(*batches, strict=True), self.lead.spec
+        if len({(x.shape, y.shape) for x, y in batches}) == 1:
+            self.even = spec.loss_at in ("every", "last") or _same_count(ys)
+            return torch.cat(xs), torch.cat(ys)
+        if spec.loss_at != "masked" or spec.carried or ys[0].is_floating_point():
             return None
-        x, y = _filled(xs, 0), _filled(ys, IGNORE)
-        counts = y.unflatten(0, (len(ys), -1)) != IGNORE
-        self.even = alike and bool((counts == counts[0]).all())
-        return x, y
+        self.even = False
+        return _filled(xs, 0), _filled(ys, IGNORE)
 
     def _clipped(self, gradients: Sequence[Tensor]) -> Sequence[Tensor]:
         """As ``nn.utils.clip_grad_norm_`` and ``clip_grad_value_`` clip those of one net; two may be one tensor."""
@@ -220,6 +216,12 @@ class Stack:
             return None
         parts = [tensors(map_state(torch.zeros_like, known) if state is None else state) for state in states]
         return like(known, map(torch.cat, zip(*parts, strict=True), self.axes))
+
+
+def _same_count(ys: Sequence[Tensor]) -> bool:
+    """Whether the same positions count in all."""
+    counts = torch.stack(list(ys)) != IGNORE
+    return bool((counts == counts[0]).all())
 
 
 def _filled(parts: Sequence[Tensor], value: int) -> Tensor:

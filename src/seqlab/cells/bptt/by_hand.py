@@ -110,7 +110,7 @@ class BPTT(torch.autograd.Function):
         for steps, ds in _from_the_end(dh, h, ctx.make(U, ctx.relu)):
             flat = by_net(ds, U)
             with fast_products:
-                add_product(dU, flat.mT, by_net(h[steps], U), out=dU)
+                add_product(dU, flat.mT, by_net(h[steps], U))
                 if wants_W:
                     add_gradient(dW, x[steps], flat)
                 if dx is not None:

@@ -149,7 +149,7 @@ class GatedBPTT(torch.autograd.Function):
                 scans.backwards(now, made, units[steps], h[first : end + 1], kept[first : end + 1], dh, *dc or [dh])
                 flat = by_net(made, U)  # (…, 4 H)
                 by_below, by_before = flat[..., :M], flat[..., 4 * H - M :]
-                add_product(dU, by_net(h[steps], U).mT, by_before, out=dU)
+                add_product(dU, by_net(h[steps], U).mT, by_before)
                 add_gradient(dW, x[steps], by_below)
                 db += ones[: flat.shape[-2]] @ flat
                 if dx is not None:
