@@ -22,7 +22,7 @@ from pytorch_lightning.callbacks import Callback, ModelCheckpoint, ProgressBar
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.utilities.seed import isolate_rng
 
-from seqlab import budget, checkpoints, facts, hooks, processes, tracking
+from seqlab import budget, checkpoints, facts, processes, tracking
 from seqlab.cells import base as cells
 from seqlab.data.base import SequenceData
 from seqlab.errors import ConfigError, Diverged, Interrupted, Preempted, SeqlabError, by_exit_code
@@ -30,7 +30,7 @@ from seqlab.ledger import NAMES
 from seqlab.plugins import make_importable
 from seqlab.runs import Run
 from seqlab.stopping import Stop, listening
-from seqlab.strides import Stride, StridingLoop, alone
+from seqlab.strides import Stride, alone, let_stride
 from seqlab.tasks.base import SequenceTask
 
 log = logging.getLogger(__name__)
@@ -177,7 +177,6 @@ def _train(run: Run, built: Built, stop: Stop, stride: Stride) -> Mapping[str, A
     last, reached = _going_on(run, origin)
     with tracking.loggers((config["logger"] or {}) if processes.leads() else None, run, reached) as loggers:
         callbacks = _callbacks(run, stop, origin, reached, built.state_size)
-        hooks.lighten(task, callbacks)
         trainer = _construct(
             "trainer",
             config,
@@ -187,9 +186,8 @@ def _train(run: Run, built: Built, stop: Stop, stride: Stride) -> Mapping[str, A
             default_root_dir=str(run.folder),
             enable_progress_bar=any(isinstance(callback, ProgressBar) for callback in callbacks),
             use_distributed_sampler=False,  # the data share out their batches themselves
-            profiler=config["trainer"]["profiler"] or hooks.NoProfiler(),
         )
-        trainer.fit_loop.epoch_loop = loop = StridingLoop(trainer, stride)
+        loop = let_stride(trainer, task, stride)
         best = _fit(trainer, task, data, last)
         files.settle()
         validated = _validated(best) if best else _plain(trainer.callback_metrics)

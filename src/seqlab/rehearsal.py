@@ -24,13 +24,14 @@ STEPS, EVALUATED = 30, 5
 """How many batches are trained on, and how many are evaluated."""
 MEASURED = 6
 """How many experiments of a sweep are measured; the others are taken to cost what the nearest measured one does."""
-OF_A_STEP = (
+KEYS = (
     "accelerator",
     "precision",
     "limit_train_batches",
     "accumulate_grad_batches",
     "gradient_clip_val",
     "gradient_clip_algorithm",
+    "profiler",
 )
 """What of a trainer's configuration a step depends on."""
 ROW = 64
@@ -120,27 +121,25 @@ def rehearse(run: Run) -> Cost:
     started = time.monotonic()
     from pytorch_lightning import Trainer
 
-    from seqlab import experiment, hooks
-    from seqlab.strides import StridingLoop, alone
+    from seqlab import experiment
+    from seqlab.strides import alone, let_stride
 
     experiment.set_up(run)
     built = experiment.build(run)
     watch = _stopwatch()
-    hooks.lighten(built.task, [watch])
     config = run.config["trainer"]
     trainer = Trainer(
-        **{name: config[name] for name in OF_A_STEP},
+        **{name: config[name] for name in KEYS},
         max_steps=STEPS,
         limit_val_batches=EVALUATED,
         num_sanity_val_steps=EVALUATED,
         callbacks=[watch],
-        profiler=config["profiler"] or hooks.NoProfiler(),
         logger=False,
         enable_checkpointing=False,
         enable_progress_bar=False,
         enable_model_summary=False,
     )
-    trainer.fit_loop.epoch_loop = StridingLoop(trainer, alone)
+    let_stride(trainer, built.task, alone)
     trainer.fit(built.task, datamodule=built.data)
     with tempfile.TemporaryDirectory() as place:
         trainer.save_checkpoint(f"{place}/one.ckpt", weights_only=False)

@@ -17,11 +17,12 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.loops.training_epoch_loop import _TrainingEpochLoop
 from pytorch_lightning.plugins.precision import Precision
+from pytorch_lightning.profilers import PassThroughProfiler
 from pytorch_lightning.strategies import SingleDeviceStrategy
 from torch import Tensor
 
 from seqlab.data.base import Batch, SequenceData
-from seqlab.hooks import OF_A_STEP, NoProfiler
+from seqlab.hooks import OF_A_STEP, NoProfiler, lighten
 
 LONGEST = 0.5
 """Seconds after which Lightning has its turn in any case, so that requests to stop are heard."""
@@ -156,6 +157,15 @@ class StridingLoop(_TrainingEpochLoop):
             callback.after_unwatched(self.trainer, self.task, loss)
         self.batch_progress.increment_completed()
         self._batches_that_stepped += 1
+
+
+def let_stride(trainer: Any, task: pl.LightningModule, stride: Stride) -> StridingLoop:
+    """Give a trainer a loop that strides, and take from it what Lightning does in vain at each step."""
+    lighten(task, trainer.callbacks)
+    if type(trainer.profiler) is PassThroughProfiler:
+        trainer.profiler = NoProfiler()
+    trainer.fit_loop.epoch_loop = loop = StridingLoop(trainer, stride)
+    return loop
 
 
 def alone(loop: StridingLoop, ahead: int, of: int = 1) -> None:
